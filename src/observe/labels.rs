@@ -1,0 +1,226 @@
+//! The closed sets of values that metric labels may take.
+//!
+//! A label value always comes from one of these enums, from the route and traffic kinds of the
+//! rooms to the left, or from a node's configured name. Nothing that a client sent can become a
+//! label, so the number of series has a bound that is known before the first request.
+
+/// A closed set of label values.
+pub trait Label: Copy {
+    /// Every value, in the order of [`Label::position`].
+    const NAMES: &'static [&'static str];
+
+    /// The value as it stands in the metrics page and in logs.
+    fn as_str(self) -> &'static str;
+
+    /// Where the value stands in [`Label::NAMES`].
+    fn position(self) -> usize;
+}
+
+macro_rules! labels {
+    ($($(#[$about:meta])* $set:ident { $($(#[$note:meta])* $value:ident = $name:literal,)+ })+) => {
+        $(
+            $(#[$about])*
+            #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+            pub enum $set {
+                $($(#[$note])* $value,)+
+            }
+
+            impl Label for $set {
+                const NAMES: &'static [&'static str] = &[$($name),+];
+
+                fn as_str(self) -> &'static str {
+                    match self {
+                        $(Self::$value => $name,)+
+                    }
+                }
+
+                fn position(self) -> usize {
+                    #[expect(clippy::as_conversions, reason = "a fieldless enum counts from zero")]
+                    let position = self as usize;
+                    position
+                }
+            }
+        )+
+    };
+}
+
+labels! {
+    /// How a request ended, as its client saw it.
+    Outcome {
+        /// A node's answer went out whole.
+        Answered = "answered",
+        /// Another node finished what the first had begun, and the answer went out whole.
+        TakenOver = "taken_over",
+        /// The answer is ours: a refusal, an error, a redirect to https.
+        Refused = "refused",
+        /// The answer had begun and could not be ended.
+        Cut = "cut",
+        /// The client went away first.
+        ClientLeft = "client_left",
+    }
+
+    /// The first digit of a status, or that there was no answer.
+    StatusClass {
+        None = "none",
+        Informational = "1xx",
+        Success = "2xx",
+        Redirection = "3xx",
+        ClientError = "4xx",
+        ServerError = "5xx",
+    }
+
+    /// Which way bytes flow, seen from the client's side of the edge.
+    Direction {
+        /// From clients.
+        In = "in",
+        /// To clients.
+        Out = "out",
+    }
+
+    /// Why a client connection was not taken.
+    ConnectionRefusal {
+        /// All connections together.
+        Limit = "limit",
+        /// Those of one client address.
+        ClientLimit = "client_limit",
+        /// The process is stopping.
+        Stopping = "stopping",
+    }
+
+    /// Why the edge closed a connection that it had taken.
+    ConnectionClose {
+        HandshakeTimeout = "handshake_timeout",
+        HeaderTimeout = "header_timeout",
+        IdleTimeout = "idle_timeout",
+        ClientTimeout = "client_timeout",
+        Age = "age",
+    }
+
+    /// How a TLS handshake with a client ended.
+    Handshake {
+        Full = "full",
+        Resumed = "resumed",
+        Failed = "failed",
+        Timeout = "timeout",
+    }
+
+    /// How one exchange with one node ended.
+    Attempt {
+        /// The node answered, with whatever status, and the exchange ran to its end.
+        Answered = "answered",
+        /// No connection, or its TLS did not verify.
+        ConnectFailed = "connect_failed",
+        /// Lost before the first byte of an answer.
+        LostBeforeAnswer = "lost_before_answer",
+        /// Lost in the middle of an answer or of a body.
+        LostMidway = "lost_midway",
+        /// No progress for the time that is allowed.
+        Stalled = "stalled",
+        /// A 5xx that is not a registry's own answer.
+        GatewayError = "gateway_error",
+        /// The client went away, which says nothing about the node.
+        ClientLeft = "client_left",
+    }
+
+    /// What led to asking another node.
+    RetryReason {
+        ConnectFailed = "connect_failed",
+        Lost = "lost",
+        Stalled = "stalled",
+        GatewayError = "gateway_error",
+    }
+
+    /// How a probe of one node ended.
+    Probe {
+        /// Answered, and every component that matters is well.
+        Well = "well",
+        /// Answered, and says that a component is not well.
+        Unwell = "unwell",
+        /// Answered with something that is no health answer.
+        Unreadable = "unreadable",
+        /// No answer in time, or no connection.
+        Failed = "failed",
+    }
+
+    /// How a reload of the operator's file ended.
+    Reload {
+        Done = "done",
+        Refused = "refused",
+    }
+
+    /// How waiting for a node with room, or for any node at all, ended.
+    Wait {
+        Placed = "placed",
+        Timeout = "timeout",
+        QueueFull = "queue_full",
+        ClientLeft = "client_left",
+    }
+
+    /// Why the token of an upload was not honoured.
+    TokenRefusal {
+        Malformed = "malformed",
+        Forged = "forged",
+        Expired = "expired",
+        /// Sealed for another repository or another upload.
+        Foreign = "foreign",
+        /// Names a node that is no longer configured.
+        NodeGone = "node_gone",
+    }
+
+    /// What a node does that makes it work less well behind a balancer.
+    Misfit {
+        /// It answers plain requests with a redirect to https.
+        RedirectsToHttps = "redirects_to_https",
+        /// Its Location answers carry a name of its own.
+        OwnLocation = "own_location",
+        /// Its token service is announced under a name of its own.
+        OwnRealm = "own_realm",
+    }
+
+    /// Work that goes on in the background.
+    Task {
+        Probes = "probes",
+        Names = "names",
+        Certificates = "certificates",
+        Expiry = "expiry",
+    }
+}
+
+impl StatusClass {
+    /// The class of a status; anything outside 100 to 599 counts as no answer.
+    pub const fn of(status: u16) -> Self {
+        match status {
+            100..=199 => Self::Informational,
+            200..=299 => Self::Success,
+            300..=399 => Self::Redirection,
+            400..=499 => Self::ClientError,
+            500..=599 => Self::ServerError,
+            _ => Self::None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_stands_where_its_name_stands() {
+        for outcome in [Outcome::Answered, Outcome::TakenOver, Outcome::ClientLeft] {
+            assert_eq!(Outcome::NAMES[outcome.position()], outcome.as_str());
+        }
+        assert_eq!(
+            TokenRefusal::NAMES[TokenRefusal::NodeGone.position()],
+            "node_gone"
+        );
+    }
+
+    #[test]
+    fn a_status_outside_the_protocol_has_no_class() {
+        assert_eq!(StatusClass::of(0), StatusClass::None);
+        assert_eq!(StatusClass::of(204), StatusClass::Success);
+        assert_eq!(StatusClass::of(499), StatusClass::ClientError);
+        assert_eq!(StatusClass::of(599), StatusClass::ServerError);
+        assert_eq!(StatusClass::of(600), StatusClass::None);
+    }
+}

@@ -1,0 +1,150 @@
+//! Log lines and access records, on their way out of the process.
+//!
+//! Both go through one bounded queue to one writer thread, so neither a slow terminal nor a full
+//! pipe ever holds a request up. An access record is a line like any other, of level info with the
+//! target `access` and the constant message `request`; a level of `info,access=off` leaves it out.
+//!
+//! Foreign crates are kept quiet, because their lines quote what clients sent: pingora says nothing
+//! (what it would report, we report ourselves), the rest only warnings. A level that names one of
+//! them brings its lines back, and with them queries and headers: for a test bed only.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use tracing::Subscriber;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
+
+use super::metrics::Metrics;
+use super::record::Record;
+use super::settings::{LogFormat, LogSettings};
+use super::writer::{self, Lines, Writing};
+
+/// Where access records are handed in.
+#[derive(Debug, Clone)]
+pub struct Log {
+    lines: Lines,
+    format: LogFormat,
+}
+
+impl Log {
+    /// Writes the record of one request, if access records are wanted.
+    pub fn access(&self, record: &Record<'_>) {
+        if !tracing::enabled!(target: "access", tracing::Level::INFO) {
+            return;
+        }
+        let mut line = String::with_capacity(LINE_CAPACITY);
+        match self.format {
+            LogFormat::Json => {
+                line.push_str("{\"timestamp\":\"");
+                write_time(&mut line);
+                line.push_str(
+                    "\",\"level\":\"INFO\",\"target\":\"access\",\"message\":\"request\"",
+                );
+                record.write_json(&mut line);
+                line.push_str("}\n");
+            }
+            LogFormat::Text => {
+                write_time(&mut line);
+                line.push_str("  INFO access: request");
+                record.write_text(&mut line);
+                line.push('\n');
+            }
+        }
+        self.lines.put(line.into_bytes());
+    }
+}
+
+/// Starts logging to standard error. The lines under way are written when [`Writing`] is dropped,
+/// which therefore has to be the last thing a process does.
+pub fn start(settings: &LogSettings, metrics: &Arc<Metrics>) -> Result<(Log, Writing), LogError> {
+    let (subscriber, log, writing) = build(settings, metrics, Box::new(io::stderr()))?;
+    // This also carries over what crates say through the older `log` facade.
+    subscriber.try_init().map_err(LogError::Started)?;
+    Ok((log, writing))
+}
+
+/// Says what is wrong with a level, without starting anything.
+pub fn check_level(level: &str) -> Result<(), LogError> {
+    filter(level).map(drop)
+}
+
+/// What can go wrong when logging starts.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    #[error("{level:?} is no log level: {source}")]
+    Level { level: String, source: ParseError },
+    #[error("the thread that writes the log cannot start: {0}")]
+    Thread(io::Error),
+    #[error("logging has been started before: {0}")]
+    Started(TryInitError),
+}
+
+fn build(
+    settings: &LogSettings,
+    metrics: &Arc<Metrics>,
+    out: Box<dyn Write + Send>,
+) -> Result<(impl Subscriber + Send + Sync, Log, Writing), LogError> {
+    let filter = filter(&settings.level)?;
+    let (lines, writing) =
+        writer::start(settings.queue, Arc::clone(metrics), out).map_err(LogError::Thread)?;
+    let layer = tracing_subscriber::fmt::layer()
+        .with_ansi(false)
+        .with_writer(lines.clone());
+    let layer = match settings.format {
+        LogFormat::Json => layer
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .boxed(),
+        LogFormat::Text => layer.boxed(),
+    };
+    let subscriber = tracing_subscriber::registry().with(layer).with(filter);
+    Ok((
+        subscriber,
+        Log {
+            lines,
+            format: settings.format,
+        },
+        writing,
+    ))
+}
+
+fn filter(level: &str) -> Result<EnvFilter, LogError> {
+    EnvFilter::builder()
+        .with_regex(false)
+        .parse(format!("{QUIET},{level}"))
+        .map_err(|source| LogError::Level {
+            level: level.to_owned(),
+            source,
+        })
+}
+
+fn write_time(line: &mut String) {
+    let written: fmt::Result = SystemTime.format_time(&mut Writer::new(line));
+    debug_assert!(written.is_ok(), "a String takes everything");
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = &'a Self;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        self
+    }
+}
+
+/// What comes later in the list wins, so the operator's words come after these.
+const QUIET: &str = "pingora=off,h2=warn,hyper=warn,rustls=warn,tokio=warn";
+
+/// Room for a usual access record.
+const LINE_CAPACITY: usize = 640;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,343 @@
+//! The numbers: one typed method for everything that is counted.
+//!
+//! Whoever counts names no metric and no label: that is declared in `names` and `labels`. Series
+//! whose labels are fixed exist from the start, so that a first failure is a rise from zero.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use prometheus::core::Collector;
+use prometheus::{
+    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
+};
+
+use super::labels::{
+    Attempt, ConnectionClose, ConnectionRefusal, Direction, Handshake, Label, Misfit, Probe,
+    Reload, RetryReason, StatusClass, Task, TokenRefusal, Wait,
+};
+use super::names::{self, Kind, Metric};
+use super::record::Record;
+
+/// Everything that is counted. Made once, in `app`, and passed down.
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    request_seconds: HistogramVec,
+    first_byte_seconds: HistogramVec,
+    refused: IntCounterVec,
+    bytes: Counters<Direction>,
+    running: IntGauge,
+    connections: IntGauge,
+    connections_refused: Counters<ConnectionRefusal>,
+    connections_closed: Counters<ConnectionClose>,
+    handshakes: Counters<Handshake>,
+    certificate_expiry: GaugeVec,
+    pub(super) node_up: IntGaugeVec,
+    pub(super) component_up: IntGaugeVec,
+    pub(super) cluster_fault: IntGaugeVec,
+    pub(super) requests_in_flight: IntGaugeVec,
+    pub(super) bytes_in_flight: IntGaugeVec,
+    transitions: IntCounterVec,
+    attempts: IntCounterVec,
+    retries: Counters<RetryReason>,
+    retry_budget_refused: IntCounter,
+    probes: IntCounterVec,
+    misconfigured: IntGaugeVec,
+    waits: Counters<Wait>,
+    tokens_refused: Counters<TokenRefusal>,
+    reloads: Counters<Reload>,
+    last_reload: Gauge,
+    task_success: GaugeVec,
+    log_dropped: IntCounter,
+}
+
+impl Metrics {
+    /// All metrics at zero. The version is the one that runs.
+    pub fn new(version: &str) -> Self {
+        let registry = Registry::new();
+        let build = gauges(&registry, &names::APP_BUILD);
+        build.with_label_values(&[version]).set(1);
+        let task_success = float_gauges(&registry, &names::APP_TASK_LAST_SUCCESS);
+        for task in Task::NAMES {
+            task_success.with_label_values(&[task]).set(0.0);
+        }
+        Self {
+            requests: counters(&registry, &names::EDGE_REQUESTS),
+            request_seconds: histograms(&registry, &names::EDGE_REQUEST_SECONDS),
+            first_byte_seconds: histograms(&registry, &names::EDGE_FIRST_BYTE_SECONDS),
+            refused: counters(&registry, &names::EDGE_REFUSED),
+            bytes: Counters::new(&registry, &names::EDGE_BYTES),
+            running: gauge(&registry, &names::EDGE_RUNNING_REQUESTS),
+            connections: gauge(&registry, &names::EDGE_CONNECTIONS),
+            connections_refused: Counters::new(&registry, &names::EDGE_CONNECTIONS_REFUSED),
+            connections_closed: Counters::new(&registry, &names::EDGE_CONNECTIONS_CLOSED),
+            handshakes: Counters::new(&registry, &names::EDGE_TLS_HANDSHAKES),
+            certificate_expiry: float_gauges(&registry, &names::EDGE_CERTIFICATE_EXPIRY),
+            node_up: gauges(&registry, &names::FLEET_NODE_UP),
+            component_up: gauges(&registry, &names::FLEET_COMPONENT_UP),
+            cluster_fault: gauges(&registry, &names::FLEET_CLUSTER_FAULT),
+            requests_in_flight: gauges(&registry, &names::FLEET_REQUESTS_IN_FLIGHT),
+            bytes_in_flight: gauges(&registry, &names::FLEET_BYTES_IN_FLIGHT),
+            transitions: counters(&registry, &names::FLEET_TRANSITIONS),
+            attempts: counters(&registry, &names::UPSTREAM_ATTEMPTS),
+            retries: Counters::new(&registry, &names::UPSTREAM_RETRIES),
+            retry_budget_refused: counter(&registry, &names::UPSTREAM_RETRY_BUDGET_REFUSED),
+            probes: counters(&registry, &names::UPSTREAM_PROBES),
+            misconfigured: gauges(&registry, &names::UPSTREAM_MISCONFIGURED),
+            waits: Counters::new(&registry, &names::PLACEMENT_WAITS),
+            tokens_refused: Counters::new(&registry, &names::AFFINITY_TOKENS_REFUSED),
+            reloads: Counters::new(&registry, &names::CONFIG_RELOADS),
+            last_reload: float_gauge(&registry, &names::CONFIG_LAST_RELOAD_SUCCESS),
+            task_success,
+            log_dropped: counter(&registry, &names::OBSERVE_LOG_DROPPED),
+            registry,
+        }
+    }
+
+    /// A request begins; it runs until the guard is dropped.
+    pub fn request_started(&self) -> Open {
+        Open::new(&self.running)
+    }
+
+    /// A request ended. Its bytes are not counted here but as they flow, by [`Metrics::carried`].
+    pub fn request_done(&self, record: &Record<'_>) {
+        let status = StatusClass::of(record.status);
+        let ended = [record.route, record.outcome.as_str(), status.as_str()];
+        self.requests.with_label_values(&ended).inc();
+        let route = [record.route];
+        self.request_seconds
+            .with_label_values(&route)
+            .observe(record.total.as_secs_f64());
+        if let Some(first_byte) = record.first_byte {
+            let seconds = first_byte.as_secs_f64();
+            self.first_byte_seconds
+                .with_label_values(&route)
+                .observe(seconds);
+        }
+        if let Some(fault) = record.fault {
+            self.refused.with_label_values(&[fault]).inc();
+        }
+    }
+
+    /// Bytes of a body came from a client or went to one.
+    pub fn carried(&self, direction: Direction, bytes: u64) {
+        self.bytes.of(direction).inc_by(bytes);
+    }
+
+    /// A client's connection was taken; it is open until the guard is dropped.
+    pub fn connection_opened(&self) -> Open {
+        Open::new(&self.connections)
+    }
+
+    /// A client's connection was closed at once.
+    pub fn connection_refused(&self, reason: ConnectionRefusal) {
+        self.connections_refused.of(reason).inc();
+    }
+
+    /// A client's connection reached a limit of time.
+    pub fn connection_closed(&self, reason: ConnectionClose) {
+        self.connections_closed.of(reason).inc();
+    }
+
+    /// A TLS handshake with a client ended.
+    pub fn handshake_done(&self, outcome: Handshake) {
+        self.handshakes.of(outcome).inc();
+    }
+
+    /// These certificates are served from now on: the first name of each, and when it ends.
+    pub fn certificates_served<'a>(&self, ends: impl Iterator<Item = (&'a str, SystemTime)>) {
+        self.certificate_expiry.reset();
+        for (name, end) in ends {
+            self.certificate_expiry
+                .with_label_values(&[name])
+                .set(seconds(end));
+        }
+    }
+
+    /// A node's state changed; `to` is the name of the state that began.
+    pub fn node_changed(&self, node: &str, to: &'static str) {
+        self.transitions.with_label_values(&[node, to]).inc();
+    }
+
+    /// An exchange with a node ended.
+    pub fn attempt_done(&self, node: &str, outcome: Attempt) {
+        self.attempts
+            .with_label_values(&[node, outcome.as_str()])
+            .inc();
+    }
+
+    /// A request goes to another node.
+    pub fn retried(&self, reason: RetryReason) {
+        self.retries.of(reason).inc();
+    }
+
+    /// A retry was left out because of the budget.
+    pub fn retry_budget_refused(&self) {
+        self.retry_budget_refused.inc();
+    }
+
+    /// A probe of a node ended.
+    pub fn probe_done(&self, node: &str, outcome: Probe) {
+        self.probes
+            .with_label_values(&[node, outcome.as_str()])
+            .inc();
+    }
+
+    /// A node shows a setting that does not suit it. It stays so until [`Metrics::nodes_replaced`].
+    pub fn misfit_found(&self, node: &str, misfit: Misfit) {
+        self.misconfigured
+            .with_label_values(&[node, misfit.as_str()])
+            .set(1);
+    }
+
+    /// The configured nodes changed: what was found wrong with them is looked for again.
+    pub fn nodes_replaced(&self) {
+        self.misconfigured.reset();
+    }
+
+    /// A request that had to wait for a node waits no longer.
+    pub fn wait_done(&self, outcome: Wait) {
+        self.waits.of(outcome).inc();
+    }
+
+    /// The address of an upload was not honoured.
+    pub fn token_refused(&self, reason: TokenRefusal) {
+        self.tokens_refused.of(reason).inc();
+    }
+
+    /// A reload of the configuration ended.
+    pub fn reload_done(&self, outcome: Reload, at: SystemTime) {
+        self.reloads.of(outcome).inc();
+        match outcome {
+            Reload::Done => self.last_reload.set(seconds(at)),
+            Reload::Refused => {}
+        }
+    }
+
+    /// A background task did its work.
+    pub fn task_succeeded(&self, task: Task, at: SystemTime) {
+        self.task_success
+            .with_label_values(&[task.as_str()])
+            .set(seconds(at));
+    }
+
+    /// A log line was dropped.
+    pub fn log_dropped(&self) {
+        self.log_dropped.inc();
+    }
+
+    /// The whole page in Prometheus' text form.
+    pub fn page(&self) -> Result<String, prometheus::Error> {
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+/// One more in a gauge for as long as this lives.
+#[derive(Debug)]
+#[must_use = "the gauge falls again when this is dropped"]
+pub struct Open(IntGauge);
+
+impl Open {
+    fn new(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// A counter for each value of a fixed label, found without a look-up by name.
+struct Counters<L> {
+    children: Vec<IntCounter>,
+    label: PhantomData<L>,
+}
+
+impl<L: Label> Counters<L> {
+    fn new(registry: &Registry, metric: &Metric) -> Self {
+        let family = counters(registry, metric);
+        let children = L::NAMES
+            .iter()
+            .map(|name| family.with_label_values(&[name]))
+            .collect();
+        Self {
+            children,
+            label: PhantomData,
+        }
+    }
+
+    fn of(&self, value: L) -> &IntCounter {
+        self.children
+            .get(value.position())
+            .expect("every value of the label has its counter")
+    }
+}
+
+fn counter(registry: &Registry, metric: &Metric) -> IntCounter {
+    register(registry, IntCounter::with_opts(opts(metric)))
+}
+
+fn counters(registry: &Registry, metric: &Metric) -> IntCounterVec {
+    register(registry, IntCounterVec::new(opts(metric), &keys(metric)))
+}
+
+fn gauge(registry: &Registry, metric: &Metric) -> IntGauge {
+    register(registry, IntGauge::with_opts(opts(metric)))
+}
+
+fn gauges(registry: &Registry, metric: &Metric) -> IntGaugeVec {
+    register(registry, IntGaugeVec::new(opts(metric), &keys(metric)))
+}
+
+fn float_gauge(registry: &Registry, metric: &Metric) -> Gauge {
+    register(registry, Gauge::with_opts(opts(metric)))
+}
+
+fn float_gauges(registry: &Registry, metric: &Metric) -> GaugeVec {
+    register(registry, GaugeVec::new(opts(metric), &keys(metric)))
+}
+
+fn histograms(registry: &Registry, metric: &Metric) -> HistogramVec {
+    let bounds = match metric.kind {
+        Kind::Histogram(bounds) => bounds.to_vec(),
+        Kind::Counter | Kind::Gauge => Vec::new(),
+    };
+    let opts = HistogramOpts::new(metric.name, metric.help).buckets(bounds);
+    register(registry, HistogramVec::new(opts, &keys(metric)))
+}
+
+fn opts(metric: &Metric) -> Opts {
+    Opts::new(metric.name, metric.help)
+}
+
+fn keys(metric: &Metric) -> Vec<&'static str> {
+    metric.keys.iter().map(|key| key.name).collect()
+}
+
+fn register<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    made: Result<C, prometheus::Error>,
+) -> C {
+    let made = made.expect("a declared metric is well formed, which a test proves");
+    registry
+        .register(Box::new(made.clone()))
+        .expect("a metric is declared once, which a test proves");
+    made
+}
+
+fn seconds(at: SystemTime) -> f64 {
+    at.duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO)
+        .as_secs_f64()
+}

@@ -1,0 +1,381 @@
+//! Every metric and every field of a log line, declared once.
+//!
+//! What is not declared here does not exist: `tests/tidy.rs` holds the code, the documentation and
+//! the dashboards against these tables.
+
+use super::labels::{
+    Attempt, ConnectionClose, ConnectionRefusal, Direction, Handshake, Label, Misfit, Outcome,
+    Probe, Reload, RetryReason, StatusClass, Task, TokenRefusal, Wait,
+};
+
+/// What operators may rely on about one metric.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub help: &'static str,
+    pub keys: &'static [Key],
+}
+
+/// What kind of number a metric is.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts values by size; these are the upper bounds, in the unit of the name.
+    Histogram(&'static [f64]),
+}
+
+/// One label of a metric, and where its values come from.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    pub name: &'static str,
+    pub values: Values,
+}
+
+/// Where the values of a label come from. A client is never among the sources.
+#[derive(Debug, Clone, Copy)]
+pub enum Values {
+    /// Exactly these.
+    Fixed(&'static [&'static str]),
+    /// An enum of another room.
+    Enum,
+    /// Names that the operator gave in the configuration.
+    Configured,
+}
+
+const fn counter(name: &'static str, keys: &'static [Key], help: &'static str) -> Metric {
+    Metric {
+        name,
+        kind: Kind::Counter,
+        help,
+        keys,
+    }
+}
+
+const fn gauge(name: &'static str, keys: &'static [Key], help: &'static str) -> Metric {
+    Metric {
+        name,
+        kind: Kind::Gauge,
+        help,
+        keys,
+    }
+}
+
+const fn times(name: &'static str, keys: &'static [Key], help: &'static str) -> Metric {
+    Metric {
+        name,
+        kind: Kind::Histogram(SECONDS),
+        help,
+        keys,
+    }
+}
+
+const fn key(name: &'static str, values: Values) -> Key {
+    Key { name, values }
+}
+
+const fn fixed(name: &'static str, names: &'static [&'static str]) -> Key {
+    key(name, Values::Fixed(names))
+}
+
+/// From a small answer out of a cache to a layer that takes half an hour.
+const SECONDS: &[f64] = &[
+    0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1800.0,
+];
+
+const ROUTE: Key = key("route", Values::Enum);
+const NODE: Key = key("node", Values::Configured);
+const COMPONENT: Key = key("component", Values::Enum);
+
+pub const EDGE_REQUESTS: Metric = counter(
+    "pilotage_edge_requests_total",
+    &[
+        ROUTE,
+        fixed("outcome", Outcome::NAMES),
+        fixed("status", StatusClass::NAMES),
+    ],
+    "Requests that ended, by kind of request, by how they ended and by the class of the status.",
+);
+pub const EDGE_REQUEST_SECONDS: Metric = times(
+    "pilotage_edge_request_seconds",
+    &[ROUTE],
+    "From the end of a request's header to the end of its answer.",
+);
+pub const EDGE_FIRST_BYTE_SECONDS: Metric = times(
+    "pilotage_edge_first_byte_seconds",
+    &[ROUTE],
+    "From the end of a request's header to the first byte of its answer.",
+);
+pub const EDGE_BYTES: Metric = counter(
+    "pilotage_edge_bytes_total",
+    &[fixed("direction", Direction::NAMES)],
+    "Bytes of bodies, from clients (in) and to clients (out).",
+);
+pub const EDGE_REFUSED: Metric = counter(
+    "pilotage_edge_refused_total",
+    &[key("fault", Values::Enum)],
+    "Requests that ended with a fault, by fault.",
+);
+pub const EDGE_RUNNING_REQUESTS: Metric = gauge(
+    "pilotage_edge_running_requests",
+    &[],
+    "Requests that are being served.",
+);
+pub const EDGE_CONNECTIONS: Metric = gauge(
+    "pilotage_edge_connections",
+    &[],
+    "Open connections of clients.",
+);
+pub const EDGE_CONNECTIONS_REFUSED: Metric = counter(
+    "pilotage_edge_connections_refused_total",
+    &[fixed("reason", ConnectionRefusal::NAMES)],
+    "Connections of clients that were closed at once, by reason.",
+);
+pub const EDGE_CONNECTIONS_CLOSED: Metric = counter(
+    "pilotage_edge_connections_closed_total",
+    &[fixed("reason", ConnectionClose::NAMES)],
+    "Connections of clients that ended because a limit of time was reached, by limit.",
+);
+pub const EDGE_TLS_HANDSHAKES: Metric = counter(
+    "pilotage_edge_tls_handshakes_total",
+    &[fixed("outcome", Handshake::NAMES)],
+    "TLS handshakes with clients, by how they ended.",
+);
+pub const EDGE_CERTIFICATE_EXPIRY: Metric = gauge(
+    "pilotage_edge_certificate_expiry_seconds",
+    &[key("name", Values::Configured)],
+    "When a served certificate ends, in seconds since 1970, by its first name.",
+);
+pub const FLEET_NODE_UP: Metric = gauge(
+    "pilotage_fleet_node_up",
+    &[NODE, key("traffic", Values::Enum)],
+    "Whether a node is given new requests of a kind of traffic (1) or not (0).",
+);
+pub const FLEET_COMPONENT_UP: Metric = gauge(
+    "pilotage_fleet_component_up",
+    &[NODE, COMPONENT],
+    "Whether a component of a node says that it is well (1) or not (0).",
+);
+pub const FLEET_TRANSITIONS: Metric = counter(
+    "pilotage_fleet_transitions_total",
+    &[NODE, key("to", Values::Enum)],
+    "Changes of a node's state, by the state that began.",
+);
+pub const FLEET_CLUSTER_FAULT: Metric = gauge(
+    "pilotage_fleet_cluster_fault",
+    &[COMPONENT],
+    "Whether all nodes show a fault of this component at one time (1), so that none is left out.",
+);
+pub const FLEET_REQUESTS_IN_FLIGHT: Metric = gauge(
+    "pilotage_fleet_requests_in_flight",
+    &[NODE],
+    "Requests that a node is working on.",
+);
+pub const FLEET_BYTES_IN_FLIGHT: Metric = gauge(
+    "pilotage_fleet_bytes_in_flight",
+    &[NODE],
+    "Bytes that requests a node is working on have still to carry, as far as known.",
+);
+pub const UPSTREAM_ATTEMPTS: Metric = counter(
+    "pilotage_upstream_attempts_total",
+    &[NODE, fixed("outcome", Attempt::NAMES)],
+    "Exchanges with nodes, by how they ended.",
+);
+pub const UPSTREAM_RETRIES: Metric = counter(
+    "pilotage_upstream_retries_total",
+    &[fixed("reason", RetryReason::NAMES)],
+    "Requests that were given to another node, by what led to it.",
+);
+pub const UPSTREAM_RETRY_BUDGET_REFUSED: Metric = counter(
+    "pilotage_upstream_retry_budget_refused_total",
+    &[],
+    "Retries that were left out because too many requests were retried already.",
+);
+pub const UPSTREAM_PROBES: Metric = counter(
+    "pilotage_upstream_probes_total",
+    &[NODE, fixed("outcome", Probe::NAMES)],
+    "Probes of nodes, by what they found.",
+);
+pub const UPSTREAM_MISCONFIGURED: Metric = gauge(
+    "pilotage_upstream_misconfigured",
+    &[NODE, fixed("misfit", Misfit::NAMES)],
+    "Whether a node shows a setting that does not suit a node behind a balancer (1).",
+);
+pub const PLACEMENT_WAITS: Metric = counter(
+    "pilotage_placement_waits_total",
+    &[fixed("outcome", Wait::NAMES)],
+    "Requests that waited for a node, by how the wait ended.",
+);
+pub const AFFINITY_TOKENS_REFUSED: Metric = counter(
+    "pilotage_affinity_tokens_refused_total",
+    &[fixed("reason", TokenRefusal::NAMES)],
+    "Upload addresses that were not honoured, by reason.",
+);
+pub const CONFIG_RELOADS: Metric = counter(
+    "pilotage_config_reloads_total",
+    &[fixed("outcome", Reload::NAMES)],
+    "Reloads of the configuration, by how they ended.",
+);
+pub const CONFIG_LAST_RELOAD_SUCCESS: Metric = gauge(
+    "pilotage_config_last_reload_success_seconds",
+    &[],
+    "When a configuration was last taken into use, in seconds since 1970.",
+);
+pub const APP_TASK_LAST_SUCCESS: Metric = gauge(
+    "pilotage_app_task_last_success_seconds",
+    &[fixed("task", Task::NAMES)],
+    "When a background task last did its work, in seconds since 1970; 0 before the first time.",
+);
+pub const APP_BUILD: Metric = gauge(
+    "pilotage_app_build_info",
+    &[key("version", Values::Configured)],
+    "Always 1.",
+);
+pub const OBSERVE_LOG_DROPPED: Metric = counter(
+    "pilotage_observe_log_dropped_total",
+    &[],
+    "Log lines and access records that were dropped because the writer could not keep up.",
+);
+
+/// Every metric there is.
+pub const METRICS: &[Metric] = &[
+    EDGE_REQUESTS,
+    EDGE_REQUEST_SECONDS,
+    EDGE_FIRST_BYTE_SECONDS,
+    EDGE_BYTES,
+    EDGE_REFUSED,
+    EDGE_RUNNING_REQUESTS,
+    EDGE_CONNECTIONS,
+    EDGE_CONNECTIONS_REFUSED,
+    EDGE_CONNECTIONS_CLOSED,
+    EDGE_TLS_HANDSHAKES,
+    EDGE_CERTIFICATE_EXPIRY,
+    FLEET_NODE_UP,
+    FLEET_COMPONENT_UP,
+    FLEET_TRANSITIONS,
+    FLEET_CLUSTER_FAULT,
+    FLEET_REQUESTS_IN_FLIGHT,
+    FLEET_BYTES_IN_FLIGHT,
+    UPSTREAM_ATTEMPTS,
+    UPSTREAM_RETRIES,
+    UPSTREAM_RETRY_BUDGET_REFUSED,
+    UPSTREAM_PROBES,
+    UPSTREAM_MISCONFIGURED,
+    PLACEMENT_WAITS,
+    AFFINITY_TOKENS_REFUSED,
+    CONFIG_RELOADS,
+    CONFIG_LAST_RELOAD_SUCCESS,
+    APP_TASK_LAST_SUCCESS,
+    APP_BUILD,
+    OBSERVE_LOG_DROPPED,
+];
+
+/// The fields of an access record, in the order in which they are written.
+pub const RECORD_FIELDS: &[&str] = &[
+    "request_id",
+    "client",
+    "method",
+    "host",
+    "protocol",
+    "tls",
+    "route",
+    "repo",
+    "reference",
+    "session",
+    "node",
+    "attempt",
+    "takeovers",
+    "status",
+    "fault",
+    "outcome",
+    "bytes_in",
+    "bytes_out",
+    "first_byte_ms",
+    "total_ms",
+];
+
+/// Further fields that log lines carry. None of them may hold a query, a header or a token.
+pub const LOG_FIELDS: &[&str] = &[
+    "address",
+    "addresses",
+    "certificate",
+    "component",
+    "count",
+    "dropped",
+    "elapsed_ms",
+    "error",
+    "file",
+    "from",
+    "hint",
+    "key",
+    "listener",
+    "message",
+    "misfit",
+    "names",
+    "nodes",
+    "problem",
+    "reason",
+    "remedy",
+    "running",
+    "signal",
+    "since_ms",
+    "state",
+    "task",
+    "to",
+    "traffic",
+    "until",
+    "version",
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn a_name_says_who_counts_and_in_which_unit() {
+        let rooms = [
+            "edge",
+            "fleet",
+            "upstream",
+            "placement",
+            "affinity",
+            "config",
+            "app",
+            "observe",
+        ];
+        for metric in METRICS {
+            let rest = metric.name.strip_prefix("pilotage_").unwrap();
+            let room = rest.split('_').next().unwrap();
+            assert!(rooms.contains(&room), "{}", metric.name);
+            assert!(metric.help.ends_with('.'), "{}", metric.name);
+            match metric.kind {
+                Kind::Counter => assert!(metric.name.ends_with("_total"), "{}", metric.name),
+                Kind::Gauge => assert!(!metric.name.ends_with("_total"), "{}", metric.name),
+                Kind::Histogram(bounds) => {
+                    assert!(metric.name.ends_with("_seconds"), "{}", metric.name);
+                    assert!(bounds.is_sorted());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_is_declared_once() {
+        let names: HashSet<_> = METRICS.iter().map(|metric| metric.name).collect();
+        assert_eq!(names.len(), METRICS.len());
+        let fields: HashSet<_> = RECORD_FIELDS.iter().chain(LOG_FIELDS).collect();
+        assert_eq!(fields.len(), RECORD_FIELDS.len() + LOG_FIELDS.len());
+    }
+
+    #[test]
+    fn no_label_is_named_after_something_a_client_chooses() {
+        for key in METRICS.iter().flat_map(|metric| metric.keys) {
+            assert!(!["repo", "reference", "digest", "client", "host"].contains(&key.name));
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The thread that writes lines, and the bounded queue before it.
+
+use std::io::{self, BufWriter, Write};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use super::metrics::Metrics;
+
+/// Where finished lines are handed in. Never blocks: what finds the queue full is dropped and
+/// counted.
+#[derive(Debug, Clone)]
+pub(super) struct Lines {
+    sender: SyncSender<Message>,
+    metrics: Arc<Metrics>,
+}
+
+impl Lines {
+    /// Hands in one line with its line end.
+    pub(super) fn put(&self, line: Vec<u8>) {
+        match self.sender.try_send(Message::Line(line)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.metrics.log_dropped();
+            }
+        }
+    }
+}
+
+/// Every call is one line: that is how the formatting layer writes.
+impl Write for &Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.put(line.to_vec());
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Keeps the writer going. When this is dropped, all lines handed in before are written, unless the
+/// other end takes none for some seconds.
+#[derive(Debug)]
+#[must_use = "lines are lost when this is dropped before the end"]
+pub struct Writing {
+    sender: SyncSender<Message>,
+    done: Receiver<()>,
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        for _ in 0..STOP_TRIES {
+            match self.sender.try_send(Message::Stop) {
+                Ok(()) => break,
+                Err(TrySendError::Full(_)) => thread::sleep(STOP_PAUSE),
+                Err(TrySendError::Disconnected(_)) => return,
+            }
+        }
+        // A time-out means that nobody reads: the rest is lost, and the process ends all the same.
+        let _ = self.done.recv_timeout(STOP_PATIENCE);
+    }
+}
+
+/// Starts the thread, with room for so many waiting lines.
+pub(super) fn start(
+    queue: usize,
+    metrics: Arc<Metrics>,
+    out: impl Write + Send + 'static,
+) -> io::Result<(Lines, Writing)> {
+    let (sender, receiver) = sync_channel(queue.max(1));
+    let (finished, done) = sync_channel(1);
+    thread::Builder::new()
+        .name("log".to_owned())
+        .spawn(move || {
+            write_all(&receiver, out);
+            let _ = finished.try_send(());
+        })?;
+    Ok((
+        Lines {
+            sender: sender.clone(),
+            metrics,
+        },
+        Writing { sender, done },
+    ))
+}
+
+enum Message {
+    Line(Vec<u8>),
+    Stop,
+}
+
+/// Writes until told to stop; flushes whenever nothing waits. A failing output is ignored: there is
+/// no other place to say so.
+fn write_all(receiver: &Receiver<Message>, out: impl Write) {
+    let mut out = BufWriter::with_capacity(BUFFER, out);
+    loop {
+        let message = match receiver.try_recv() {
+            Ok(message) => message,
+            Err(TryRecvError::Disconnected) => break,
+            Err(TryRecvError::Empty) => {
+                let _ = out.flush();
+                match receiver.recv() {
+                    Ok(message) => message,
+                    Err(_) => break,
+                }
+            }
+        };
+        match message {
+            Message::Line(line) => drop(out.write_all(&line)),
+            Message::Stop => break,
+        }
+    }
+    let _ = out.flush();
+}
+
+/// Some dozens of lines in one call to the kernel when many wait.
+const BUFFER: usize = 64 * 1024;
+const STOP_TRIES: usize = 100;
+const STOP_PAUSE: Duration = Duration::from_millis(10);
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
