@@ -19,6 +19,8 @@ use super::labels::{
 };
 use super::names::{self, Kind, Metric};
 use super::record::Record;
+use crate::fleet::health::Standing;
+use crate::fleet::node::NodeId;
 
 /// Everything that is counted. Made once, in `app`, and passed down.
 pub struct Metrics {
@@ -156,15 +158,17 @@ impl Metrics {
         }
     }
 
-    /// A node's state changed; `to` is the name of the state that began.
-    pub fn node_changed(&self, node: &str, to: &'static str) {
-        self.transitions.with_label_values(&[node, to]).inc();
+    /// A node's standing changed, for one or more kinds of traffic alike; `to` is what it is now.
+    pub fn node_changed(&self, node: &NodeId, to: Standing) {
+        self.transitions
+            .with_label_values(&[node.as_str(), to.as_str()])
+            .inc();
     }
 
     /// An exchange with a node ended.
-    pub fn attempt_done(&self, node: &str, outcome: Attempt) {
+    pub fn attempt_done(&self, node: &NodeId, outcome: Attempt) {
         self.attempts
-            .with_label_values(&[node, outcome.as_str()])
+            .with_label_values(&[node.as_str(), outcome.as_str()])
             .inc();
     }
 
@@ -179,16 +183,16 @@ impl Metrics {
     }
 
     /// A probe of a node ended.
-    pub fn probe_done(&self, node: &str, outcome: Probe) {
+    pub fn probe_done(&self, node: &NodeId, outcome: Probe) {
         self.probes
-            .with_label_values(&[node, outcome.as_str()])
+            .with_label_values(&[node.as_str(), outcome.as_str()])
             .inc();
     }
 
     /// A node shows a setting that does not suit it. It stays so until [`Metrics::nodes_replaced`].
-    pub fn misfit_found(&self, node: &str, misfit: Misfit) {
+    pub fn misfit_found(&self, node: &NodeId, misfit: Misfit) {
         self.misconfigured
-            .with_label_values(&[node, misfit.as_str()])
+            .with_label_values(&[node.as_str(), misfit.as_str()])
             .set(1);
     }
 

@@ -11,10 +11,12 @@
 //! Words: a *record* is what is kept of one request; a *line* is one message to a human; a *fault*
 //! is the name of what went wrong; *ready* means that a client asking now would be served.
 
+pub mod admin;
 pub mod labels;
 pub mod log;
 pub mod metrics;
 pub mod names;
 pub mod record;
 pub mod settings;
+pub mod status;
 mod writer;

@@ -162,7 +162,7 @@ pub const FLEET_COMPONENT_UP: Metric = gauge(
 pub const FLEET_TRANSITIONS: Metric = counter(
     "pilotage_fleet_transitions_total",
     &[NODE, key("to", Values::Enum)],
-    "Changes of a node's state, by the state that began.",
+    "Changes of what a node is worth for some traffic, by what it is worth now.",
 );
 pub const FLEET_CLUSTER_FAULT: Metric = gauge(
     "pilotage_fleet_cluster_fault",

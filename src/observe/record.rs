@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::labels::{Label, Outcome};
+use crate::fleet::node::NodeId;
 
 /// What is kept of one request. Text fields that came from a client may hold anything.
 #[derive(Debug, Clone)]
@@ -29,7 +30,7 @@ pub struct Record<'a> {
     /// The public id of an upload, never its token.
     pub session: Option<&'a str>,
     /// The node that gave the answer, or the last one that was asked.
-    pub node: Option<&'a str>,
+    pub node: Option<&'a NodeId>,
     /// How many nodes were asked.
     pub attempt: u32,
     /// How many of them went on with what another had begun.
@@ -67,7 +68,7 @@ impl Record<'_> {
         form.optional("repo", self.repo);
         form.optional("reference", self.reference);
         form.optional("session", self.session);
-        form.optional("node", self.node);
+        form.optional("node", self.node.map(NodeId::as_str));
         form.number("attempt", self.attempt);
         form.number("takeovers", self.takeovers);
         form.number("status", self.status);
@@ -216,12 +217,15 @@ impl<T> fmt::Display for Redacted<T> {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+    use std::sync::LazyLock;
 
     use proptest::prelude::*;
     use serde_json::Value;
 
     use super::*;
     use crate::observe::names::RECORD_FIELDS;
+
+    static NODE: LazyLock<NodeId> = LazyLock::new(|| NodeId::parse("harbor-1").unwrap());
 
     fn full(text: &str) -> Record<'_> {
         Record {
@@ -235,7 +239,7 @@ mod tests {
             repo: Some(text),
             reference: Some(text),
             session: Some(text),
-            node: Some("harbor-1"),
+            node: Some(&NODE),
             attempt: 2,
             takeovers: 1,
             status: 200,

@@ -1,0 +1,158 @@
+//! What the admin listener tells: whether we are ready, and how the nodes are.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::metrics::Metrics;
+use crate::fleet::health::{Component, Traffic};
+use crate::fleet::node::NodeSummary;
+use crate::fleet::view::{Fleet, Rank};
+
+/// Where the process stands between its start and its end. Told by `app`.
+#[derive(Debug, Default)]
+pub struct Readiness {
+    stage: Mutex<Stage>,
+}
+
+/// One part of the life of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Not all listeners are open yet.
+    #[default]
+    Starting,
+    Serving,
+    /// The listeners are closed; what runs may end.
+    Stopping,
+}
+
+impl Readiness {
+    /// A process that has just begun.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A new part begins.
+    pub fn enter(&self, stage: Stage) {
+        *self.lock() = stage;
+    }
+
+    /// The part that goes on now.
+    pub fn stage(&self) -> Stage {
+        *self.lock()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why a client that asks now would not be served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unready {
+    Starting,
+    Stopping,
+    NoNode,
+}
+
+impl Unready {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting: not all listeners are open",
+            Self::Stopping => "stopping: running requests may end, new ones are not taken",
+            Self::NoNode => "no node is up: /nodes says why",
+        }
+    }
+}
+
+/// Whether a pull that comes now would find a listener and a node.
+pub(super) fn readiness(stage: Stage, fleet: &Fleet, now: Instant) -> Result<(), Unready> {
+    match stage {
+        Stage::Starting => Err(Unready::Starting),
+        Stage::Stopping => Err(Unready::Stopping),
+        Stage::Serving => {
+            let candidates = fleet.candidates(Traffic::Pull, now, usize::MAX);
+            let usable = candidates.iter().any(|candidate| match candidate.rank {
+                Rank::Up | Rank::Suspect | Rank::Draining => true,
+                Rank::Down => false,
+            });
+            if usable { Ok(()) } else { Err(Unready::NoNode) }
+        }
+    }
+}
+
+/// The document behind `/nodes`.
+#[derive(Debug, Serialize)]
+pub(super) struct NodesPage {
+    stage: Stage,
+    /// Shared components that all nodes fail at one time.
+    cluster_faults: Vec<&'static str>,
+    nodes: Vec<NodeSummary>,
+}
+
+impl NodesPage {
+    pub(super) fn new(stage: Stage, fleet: &Fleet, now: Instant) -> Self {
+        let faults = fleet.cluster_faults(now);
+        Self {
+            stage,
+            cluster_faults: faults.into_iter().map(Component::as_str).collect(),
+            nodes: fleet.nodes().iter().map(|node| node.summary(now)).collect(),
+        }
+    }
+}
+
+impl Metrics {
+    /// Brings the gauges of the fleet up to date. Nodes that are gone disappear; two calls at one
+    /// time would show each other's gaps, so the caller lets in one after the other.
+    pub(super) fn show_fleet(&self, fleet: &Fleet, now: Instant) {
+        self.node_up.reset();
+        for traffic in Traffic::ALL {
+            for candidate in fleet.candidates(traffic, now, usize::MAX) {
+                let up = match candidate.rank {
+                    Rank::Up | Rank::Suspect => 1,
+                    Rank::Draining | Rank::Down => 0,
+                };
+                let labels = [candidate.id.as_str(), traffic.as_str()];
+                self.node_up.with_label_values(&labels).set(up);
+            }
+        }
+        let faults = fleet.cluster_faults(now);
+        for component in SHARED {
+            let fault = i64::from(faults.contains(&component));
+            self.cluster_fault
+                .with_label_values(&[component.as_str()])
+                .set(fault);
+        }
+        self.component_up.reset();
+        self.requests_in_flight.reset();
+        self.bytes_in_flight.reset();
+        for node in fleet.nodes() {
+            self.show_node(&node.summary(now));
+        }
+    }
+
+    fn show_node(&self, node: &NodeSummary) {
+        let id = node.id.as_str();
+        // Several parts of a node may count as one component: it is well when all of them are.
+        let (well, unwell): (Vec<_>, Vec<_>) =
+            node.health.components.iter().partition(|part| part.healthy);
+        for (parts, up) in [(well, 1), (unwell, 0)] {
+            for part in parts {
+                self.component_up
+                    .with_label_values(&[id, part.component.as_str()])
+                    .set(up);
+            }
+        }
+        let requests = i64::try_from(node.requests_in_flight).unwrap_or(i64::MAX);
+        self.requests_in_flight
+            .with_label_values(&[id])
+            .set(requests);
+        let bytes = i64::try_from(node.bytes_in_flight).unwrap_or(i64::MAX);
+        self.bytes_in_flight.with_label_values(&[id]).set(bytes);
+    }
+}
+
+/// The components that all nodes use, which can therefore fail for all of them.
+const SHARED: [Component; 3] = [Component::Database, Component::Redis, Component::Storage];
