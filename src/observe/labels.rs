@@ -77,14 +77,14 @@ labels! {
         Out = "out",
     }
 
-    /// Why a client connection was not taken.
-    ConnectionRefusal {
-        /// All connections together.
-        Limit = "limit",
-        /// Those of one client address.
-        ClientLimit = "client_limit",
-        /// The process is stopping.
-        Stopping = "stopping",
+    /// Why a client's connection was not served.
+    Refusal {
+        /// All connections together reached their limit.
+        Connections = "connections",
+        /// Those of one client address did.
+        ConnectionsOfClient = "connections_of_client",
+        /// What came is no request, or its header did not end.
+        Malformed = "malformed",
     }
 
     /// Why the edge closed a connection that it had taken.
@@ -98,10 +98,9 @@ labels! {
 
     /// How a TLS handshake with a client ended.
     Handshake {
-        Full = "full",
-        Resumed = "resumed",
+        Done = "done",
         Failed = "failed",
-        Timeout = "timeout",
+        TimedOut = "timed_out",
     }
 
     /// How one exchange with one node ended.

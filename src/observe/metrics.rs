@@ -14,8 +14,8 @@ use prometheus::{
 };
 
 use super::labels::{
-    Attempt, ConnectionClose, ConnectionRefusal, Direction, Handshake, Label, Misfit, Probe,
-    Reload, RetryReason, StatusClass, Task, TokenRefusal, Wait,
+    Attempt, ConnectionClose, Direction, Handshake, Label, Misfit, Probe, Refusal, Reload,
+    RetryReason, StatusClass, Task, TokenRefusal, Wait,
 };
 use super::names::{self, Kind, Metric};
 use super::record::Record;
@@ -32,7 +32,7 @@ pub struct Metrics {
     bytes: Counters<Direction>,
     running: IntGauge,
     connections: IntGauge,
-    connections_refused: Counters<ConnectionRefusal>,
+    connections_refused: Counters<Refusal>,
     connections_closed: Counters<ConnectionClose>,
     handshakes: Counters<Handshake>,
     certificate_expiry: GaugeVec,
@@ -133,8 +133,8 @@ impl Metrics {
         Open::new(&self.connections)
     }
 
-    /// A client's connection was closed at once.
-    pub fn connection_refused(&self, reason: ConnectionRefusal) {
+    /// A client's connection was closed unserved.
+    pub fn connection_refused(&self, reason: Refusal) {
         self.connections_refused.of(reason).inc();
     }
 
@@ -144,7 +144,7 @@ impl Metrics {
     }
 
     /// A TLS handshake with a client ended.
-    pub fn handshake_done(&self, outcome: Handshake) {
+    pub fn handshake(&self, outcome: Handshake) {
         self.handshakes.of(outcome).inc();
     }
 

@@ -4,8 +4,8 @@
 //! the dashboards against these tables.
 
 use super::labels::{
-    Attempt, ConnectionClose, ConnectionRefusal, Direction, Handshake, Label, Misfit, Outcome,
-    Probe, Reload, RetryReason, StatusClass, Task, TokenRefusal, Wait,
+    Attempt, ConnectionClose, Direction, Handshake, Label, Misfit, Outcome, Probe, Refusal, Reload,
+    RetryReason, StatusClass, Task, TokenRefusal, Wait,
 };
 
 /// What operators may rely on about one metric.
@@ -131,8 +131,8 @@ pub const EDGE_CONNECTIONS: Metric = gauge(
 );
 pub const EDGE_CONNECTIONS_REFUSED: Metric = counter(
     "pilotage_edge_connections_refused_total",
-    &[fixed("reason", ConnectionRefusal::NAMES)],
-    "Connections of clients that were closed at once, by reason.",
+    &[fixed("reason", Refusal::NAMES)],
+    "Connections of clients that were closed unserved, by reason.",
 );
 pub const EDGE_CONNECTIONS_CLOSED: Metric = counter(
     "pilotage_edge_connections_closed_total",
@@ -328,6 +328,7 @@ pub const LOG_FIELDS: &[&str] = &[
     "traffic",
     "until",
     "version",
+    "why",
 ];
 
 #[cfg(test)]
