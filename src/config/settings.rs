@@ -1,0 +1,255 @@
+//! Everything the operator decided, checked.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::affinity::settings::AffinitySettings;
+use crate::config::unit::print_duration;
+use crate::edge::settings::{
+    Certificates, ClientCertificate, Http2, Limits, Listener, Protocol, Public, Retry, TlsVersion,
+};
+use crate::fleet::health;
+use crate::observe::settings::{AdminSettings, LogSettings};
+use crate::upstream::settings::{
+    NodeScheme, NodeSettings, ProbeKind, ProbeSettings, Timeouts, Verify,
+};
+
+/// The settings of every room. They exist only when the whole file is good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// What must outlive the process is kept here.
+    pub state_folder: PathBuf,
+    /// Worker threads; zero is one per core.
+    pub threads: usize,
+    /// How long running transfers may go on after the order to stop.
+    pub grace_period: Duration,
+    pub public: Public,
+    /// At least one of them speaks https.
+    pub listeners: Vec<Listener>,
+    /// At least one; the first is the default.
+    pub certificates: Certificates,
+    pub limits: Limits,
+    /// At least one, each with its own name and address.
+    pub nodes: Vec<NodeSettings>,
+    pub timeouts: Timeouts,
+    pub probe: ProbeSettings,
+    pub health: health::Settings,
+    /// Requests at one time on one node.
+    pub node_in_flight: usize,
+    pub retry: Retry,
+    pub affinity: AffinitySettings,
+    pub log: LogSettings,
+    pub admin: AdminSettings,
+}
+
+impl Settings {
+    /// The keys that differ in the new settings and that a reload cannot change.
+    pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
+        let differs = [
+            ("state_folder", self.state_folder != new.state_folder),
+            ("threads", self.threads != new.threads),
+            ("listener", bound(&self.listeners) != bound(&new.listeners)),
+            ("log.format", self.log.format != new.log.format),
+            ("log.queue", self.log.queue != new.log.queue),
+            ("admin.address", self.admin.address != new.admin.address),
+        ];
+        differs
+            .into_iter()
+            .filter(|(_, differs)| *differs)
+            .map(|(key, _)| key)
+            .collect()
+    }
+
+    /// What these settings mean, in a few lines for a person.
+    pub fn summary(&self) -> Vec<String> {
+        let mut lines = vec![format!("serves {}", self.public.names.join(", "))];
+        lines.extend(self.listeners.iter().map(describe_listener));
+        lines.extend(self.nodes.iter().map(describe_node));
+        lines.push(describe_probe(&self.probe));
+        lines
+    }
+}
+
+/// What listeners bind, in an order that does not depend on the file.
+fn bound(listeners: &[Listener]) -> Vec<(SocketAddr, &'static str)> {
+    let mut bound: Vec<_> = listeners
+        .iter()
+        .map(|listener| {
+            let protocol = match listener.protocol {
+                Protocol::Https(_) => "https",
+                Protocol::Redirect => "redirect",
+            };
+            (listener.address, protocol)
+        })
+        .collect();
+    bound.sort_unstable();
+    bound
+}
+
+fn describe_listener(listener: &Listener) -> String {
+    let address = listener.address;
+    let tls = match &listener.protocol {
+        Protocol::Redirect => return format!("listens on {address}: redirects to https"),
+        Protocol::Https(tls) => tls,
+    };
+    let minimum = match tls.minimum {
+        TlsVersion::V1_2 => "TLS 1.2 and 1.3",
+        TlsVersion::V1_3 => "TLS 1.3",
+    };
+    let http = match tls.http2 {
+        Http2::Offered => "HTTP/1.1 and HTTP/2",
+        Http2::Withheld => "HTTP/1.1",
+    };
+    let client = match &tls.client_certificate {
+        ClientCertificate::Ignored => String::new(),
+        ClientCertificate::Optional { ca_file } => {
+            format!(
+                ", client certificates checked against {}",
+                ca_file.display()
+            )
+        }
+        ClientCertificate::Required { ca_file } => {
+            format!(", client certificates required from {}", ca_file.display())
+        }
+    };
+    format!("listens on {address}: https, {minimum}, {http}{client}")
+}
+
+fn describe_node(node: &NodeSettings) -> String {
+    let (scheme, verification) = match &node.scheme {
+        NodeScheme::Http => ("http", "not encrypted".to_owned()),
+        NodeScheme::Https { verify, name } => ("https", describe_verification(verify, name)),
+    };
+    let host = if node.host.contains(':') {
+        format!("[{}]", node.host)
+    } else {
+        node.host.clone()
+    };
+    let drained = if node.draining { ", drained" } else { "" };
+    let NodeSettings {
+        id, port, weight, ..
+    } = node;
+    format!("node {id}: {scheme}://{host}:{port}, {verification}, weight {weight}{drained}")
+}
+
+fn describe_verification(verify: &Verify, name: &str) -> String {
+    match verify {
+        Verify::System => format!("verified as {name} by the system's authorities"),
+        Verify::Authority { ca_file } => format!("verified as {name} by {}", ca_file.display()),
+        Verify::Fingerprint(digest) => {
+            let [a, b, c, d, ..] = digest;
+            format!("verified by its fingerprint {a:02x}{b:02x}{c:02x}{d:02x}...")
+        }
+    }
+}
+
+fn describe_probe(probe: &ProbeSettings) -> String {
+    let interval = print_duration(probe.interval);
+    let question = match &probe.kind {
+        ProbeKind::Harbor => "Harbor's health document and /v2/".to_owned(),
+        ProbeKind::Registry => "/v2/".to_owned(),
+        ProbeKind::Path(path) => path.clone(),
+    };
+    format!("probes {question} on every node, every {interval}")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::load;
+
+    use super::*;
+
+    const FILE: &str = r#"
+        [public]
+        names = ["registry.example.com", "registry.example.com:8443"]
+        [[tls.certificate]]
+        chain_file = "/c.pem"
+        key_file = "/k.pem"
+        [[listener]]
+        address = "[::]:443"
+        [[listener]]
+        address = "10.0.0.1:8443"
+        minimum_tls = "1.3"
+        http2 = false
+        client_certificate = "required"
+        client_ca_file = "/ca.pem"
+        [[listener]]
+        address = "[::]:80"
+        protocol = "redirect"
+        [[node]]
+        name = "a"
+        url = "http://10.0.0.11"
+        [[node]]
+        name = "b"
+        url = "https://harbor-2:8443"
+        ca_file = "/ca.pem"
+        verify_name = "harbor.internal"
+        weight = 50
+        [[node]]
+        name = "c"
+        url = "https://[fd00::3]"
+        fingerprint = "AB:CD:EF:01:23456789abcdef0123456789abcdef0123456789abcdef0123456789"
+        drain = true
+        [[node]]
+        name = "d"
+        url = "https://d"
+        "#;
+
+    #[test]
+    fn the_summary_says_what_is_served_and_from_where() {
+        let expected = [
+            "serves registry.example.com, registry.example.com:8443",
+            "listens on [::]:443: https, TLS 1.2 and 1.3, HTTP/1.1 and HTTP/2",
+            "listens on 10.0.0.1:8443: https, TLS 1.3, HTTP/1.1, \
+             client certificates required from /ca.pem",
+            "listens on [::]:80: redirects to https",
+            "node a: http://10.0.0.11:80, not encrypted, weight 100",
+            "node b: https://harbor-2:8443, verified as harbor.internal by /ca.pem, weight 50",
+            "node c: https://[fd00::3]:443, verified by its fingerprint abcdef01..., \
+             weight 100, drained",
+            "node d: https://d:443, verified as d by the system's authorities, weight 100",
+            "probes Harbor's health document and /v2/ on every node, every 5s",
+        ];
+        assert_eq!(load(FILE).unwrap().summary(), expected);
+    }
+
+    #[test]
+    fn what_a_reload_can_change_needs_no_restart() {
+        let old = load(FILE).unwrap();
+        let mut new = old.clone();
+        new.listeners.reverse();
+        new.nodes.truncate(1);
+        new.public.names.truncate(1);
+        new.log.level = "debug".to_owned();
+        new.grace_period = Duration::ZERO;
+        new.certificates.recheck = Duration::from_secs(1);
+        assert_eq!(old.needs_restart(&new), Vec::<&str>::new());
+    }
+
+    type Change = fn(&mut Settings);
+
+    #[test]
+    fn what_only_a_restart_can_change_is_named() {
+        let old = load(FILE).unwrap();
+        let changes: [(&str, Change); 8] = [
+            ("state_folder", |new| new.state_folder = "/elsewhere".into()),
+            ("threads", |new| new.threads = 3),
+            ("listener", |new| new.listeners.truncate(1)),
+            ("listener", |new| new.listeners[0].address.set_port(444)),
+            ("listener", |new| {
+                new.listeners[1].protocol = Protocol::Redirect;
+            }),
+            ("log.format", |new| {
+                new.log.format = crate::observe::settings::LogFormat::Text;
+            }),
+            ("log.queue", |new| new.log.queue = 1),
+            ("admin.address", |new| new.admin.address.set_port(1)),
+        ];
+        for (key, change) in changes {
+            let mut new = old.clone();
+            change(&mut new);
+            assert_eq!(old.needs_restart(&new), [key]);
+        }
+    }
+}
