@@ -62,13 +62,13 @@ impl Recent {
                 Entry {
                     node: node.clone(),
                     noted: now,
-                    note,
+                    serial,
                 },
             );
             shard.order.push_back(Mark {
                 key,
                 noted: now,
-                note,
+                serial,
             });
             shard.shrink(self.capacity, self.lifetime, now);
         });
