@@ -19,4 +19,4 @@ pub mod names;
 pub mod record;
 pub mod settings;
 pub mod status;
-mod writer;
+pub mod writer;
