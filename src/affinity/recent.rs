@@ -222,6 +222,18 @@ mod tests {
     }
 
     #[test]
+    fn what_has_expired_takes_no_room() {
+        let (recent, now) = (Recent::new(MINUTE), start());
+        let app = repository("lab/app");
+        for (round, at) in [("old", now), ("new", now + MINUTE)] {
+            for index in 0..1000 {
+                recent.note(&app, &format!("{round}-{index}"), &node("a"), at);
+            }
+        }
+        assert_eq!(size(&recent), (1000, 1000));
+    }
+
+    #[test]
     fn noting_the_same_again_and_again_takes_no_more_room() {
         let (recent, now) = (Recent::with_capacity(MINUTE, 160), start());
         let app = repository("lab/app");

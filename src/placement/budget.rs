@@ -145,6 +145,8 @@ mod tests {
         let now = start();
         let budget = Budget::new(20, 10, now);
         (0..100_000).for_each(|_| budget.on_request(now));
+        assert_eq!(drain(&budget, now), 1100);
+        (0..100_000).for_each(|_| budget.on_request(now));
         assert_eq!(drain(&budget, now + Duration::from_hours(1)), 1100);
     }
 

@@ -83,7 +83,9 @@ const BAD_GATEWAY: Observation = Observation::BadGateway(Traffic::Pull);
 
 #[test]
 fn before_the_first_probe_every_node_serves() {
-    assert_eq!(Scene::unprobed().ranks(Traffic::Push), [Rank::Suspect; 3]);
+    let scene = Scene::unprobed();
+    assert_eq!(scene.ranks(Traffic::Push), [Rank::Suspect; 3]);
+    assert_eq!(scene.fleet.cluster_faults(scene.now), []);
 }
 
 #[test]
@@ -148,6 +150,20 @@ fn a_node_that_alone_lost_the_database_is_down_after_enough_probes() {
     }
     assert_eq!(seen, [Rank::Suspect, Rank::Suspect, Rank::Down]);
     assert_eq!(scene.ranks(Traffic::Ui)[0], Rank::Suspect);
+}
+
+#[test]
+fn a_node_cut_off_from_the_database_is_no_last_resort() {
+    let mut scene = Scene::new();
+    scene.node("b").set_duty(Duty::Draining);
+    scene.node("c").set_duty(Duty::Draining);
+    for _ in 0..3 {
+        scene.probe(&[("a", &[Component::Database]), ("b", &[]), ("c", &[])]);
+    }
+    assert_eq!(
+        scene.ranks(Traffic::Push),
+        [Rank::Down, Rank::Draining, Rank::Draining]
+    );
 }
 
 #[test]
