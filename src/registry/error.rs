@@ -165,7 +165,10 @@ mod tests {
                 "no node is up",
                 &[("request_id", "7"), ("retry", "5s")]
             ),
-            r#"{"errors":[{"code":"UNAVAILABLE","message":"no node is up","detail":{"request_id":"7","retry":"5s"}}]}"#
+            concat!(
+                r#"{"errors":[{"code":"UNAVAILABLE","message":"no node is up","#,
+                r#""detail":{"request_id":"7","retry":"5s"}}]}"#,
+            )
         );
         assert_eq!(
             envelope(Code::BlobUploadUnknown, "a \"quoted\"\nword", &[]),
@@ -175,8 +178,11 @@ mod tests {
 
     #[test]
     fn envelopes_of_nodes_are_read() {
-        let body = br#"{"errors":[{"code":"DIGEST_INVALID","message":"no match","detail":{}},{"code":"X","message":null}]}"#;
-        let entries = parse_envelope(body).unwrap();
+        let body = concat!(
+            r#"{"errors":[{"code":"DIGEST_INVALID","message":"no match","detail":{}},"#,
+            r#"{"code":"X","message":null}]}"#,
+        );
+        let entries = parse_envelope(body.as_bytes()).unwrap();
         let codes: Vec<&str> = entries.iter().map(|entry| entry.code.as_str()).collect();
         assert_eq!(codes, ["DIGEST_INVALID", "X"]);
         assert_eq!(entries[0].message, "no match");

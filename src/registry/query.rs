@@ -36,8 +36,8 @@ impl Query {
             .map(|parameter| parameter.split_once('=').map_or("", |(_, value)| value))
     }
 
-    /// The value of the first parameter with this name, its escapes undone. `None` also when that is
-    /// not possible.
+    /// The value of the first parameter with this name, its escapes undone. `None` also when that
+    /// is not possible.
     pub fn find_decoded(&self, name: &str) -> Option<Cow<'_, str>> {
         self.find(name).and_then(decode_form)
     }

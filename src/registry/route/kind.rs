@@ -65,6 +65,28 @@ impl Kind {
             Self::Ui => "ui",
         }
     }
+
+    /// Whether routes of this kind lie under `/v2/`.
+    pub fn is_v2(self) -> bool {
+        match self {
+            Self::Ping
+            | Self::Catalog
+            | Self::Tags
+            | Self::Manifest
+            | Self::Blob
+            | Self::UploadStart
+            | Self::Upload
+            | Self::Referrers
+            | Self::OtherV2 => true,
+            Self::Token
+            | Self::Service
+            | Self::Api
+            | Self::Login
+            | Self::Internal
+            | Self::Acme
+            | Self::Ui => false,
+        }
+    }
 }
 
 /// Who reads an error of ours, and so in which form it is written.
