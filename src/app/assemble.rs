@@ -1,0 +1,117 @@
+//! From settings to a snapshot.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::config::Settings;
+use crate::discovery::fixed;
+use crate::edge::host::ServedNames;
+use crate::edge::settings::Protocol;
+use crate::edge::snapshot::{Place, Snapshot};
+use crate::fleet::node::{Duty, Listing};
+use crate::fleet::view::Fleet;
+use crate::rewrite::names::NodeNames;
+use crate::upstream::peer::Target;
+use crate::upstream::settings::{NodeScheme, NodeSettings};
+
+use super::{AppError, keys};
+
+/// Makes a snapshot; nodes that were there `before` keep their health, their load and their addresses.
+pub(super) fn snapshot(
+    settings: &Settings,
+    before: Option<&Snapshot>,
+) -> Result<Snapshot, AppError> {
+    let now = Instant::now().into_std();
+    let listings: Vec<Listing> = settings.nodes.iter().map(listing).collect();
+    let fleet = match before {
+        Some(before) => before.fleet.relisted(listings, &settings.health, now),
+        None => Fleet::new(listings, &settings.health, now),
+    };
+    let generation = before.map_or(0, |before| before.generation + 1);
+    let mut targets = Vec::new();
+    for (node, wanted) in fleet.nodes().iter().zip(&settings.nodes) {
+        let target = Target::open(wanted.clone(), generation)?;
+        if let Some(old) = before.and_then(|before| before.place(&wanted.id)) {
+            target.resolve_to(old.target.addresses().to_vec());
+        }
+        targets.push(Arc::new(Place {
+            node: Arc::clone(node),
+            target: Arc::new(target),
+            names: names(wanted),
+        }));
+    }
+    Ok(Snapshot {
+        generation,
+        public: settings.public.clone(),
+        served: ServedNames::new(&settings.public.names),
+        https_port: https_port(settings),
+        limits: settings.limits.clone(),
+        retry: settings.retry.clone(),
+        timeouts: settings.timeouts.clone(),
+        probe: settings.probe.clone(),
+        certificates: settings.certificates.clone(),
+        node_in_flight: settings.node_in_flight,
+        fleet: Arc::new(fleet),
+        targets,
+        sealer: keys::sealer(settings)?,
+        upload_lifetime: settings.affinity.upload_lifetime,
+    })
+}
+
+fn listing(node: &NodeSettings) -> Listing {
+    let scheme = match node.scheme {
+        NodeScheme::Http => "http",
+        NodeScheme::Https { .. } => "https",
+    };
+    Listing {
+        id: node.id.clone(),
+        address: format!("{scheme}://{}:{}", node.host, node.port),
+        weight: node.weight,
+        duty: if node.draining {
+            Duty::Draining
+        } else {
+            Duty::Active
+        },
+    }
+}
+
+fn names(node: &NodeSettings) -> NodeNames {
+    node.names
+        .iter()
+        .fold(NodeNames::new(&node.host, node.port), |names, name| {
+            names.with(name)
+        })
+}
+
+fn https_port(settings: &Settings) -> u16 {
+    let https = settings
+        .listeners
+        .iter()
+        .find(|one| matches!(one.protocol, Protocol::Https(_)));
+    https.map_or(443, |listener| listener.address.port())
+}
+
+/// Turns the names of all nodes into addresses. A name that cannot be resolved keeps the addresses it had.
+pub(super) async fn resolve(snapshot: &Snapshot) {
+    for place in &snapshot.targets {
+        resolve_one(place).await;
+    }
+}
+
+/// Turns one node's name into addresses.
+pub(super) async fn resolve_one(place: &Place) {
+    let settings = place.target.settings();
+    match fixed::resolve(&settings.host, settings.port).await {
+        Ok(addresses) => {
+            if *place.target.addresses() != addresses {
+                let count = addresses.len();
+                tracing::info!(node = %settings.id, count, "node has new addresses");
+                place.target.resolve_to(addresses);
+            }
+        }
+        Err(error) => {
+            tracing::warn!(node = %settings.id, fault = %error, "name of node cannot be resolved");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Probing all nodes, round by round.
+
+use std::sync::Arc;
+
+use pingora::connectors::ConnectorOptions;
+use pingora::connectors::http::Connector;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use crate::edge::lookout::Lookout;
+use crate::edge::snapshot::{Place, Snapshot};
+use crate::fleet::health::{Observation, PartState, Report, Unreachable};
+use crate::observe::labels::{Misfit, Probe};
+use crate::observe::metrics::Metrics;
+use crate::upstream::probe::{Redirect, probe};
+
+use super::assemble::resolve_one;
+use super::task::jitter;
+
+/// Asks nodes how they are, with connections of its own.
+pub(super) struct Prober {
+    connector: Arc<Connector>,
+    lookout: Arc<Lookout>,
+    metrics: Arc<Metrics>,
+}
+
+impl Prober {
+    pub(super) fn new(lookout: Arc<Lookout>, metrics: Arc<Metrics>) -> Self {
+        let connector = Arc::new(Connector::new(Some(ConnectorOptions::new(KEPT))));
+        Self {
+            connector,
+            lookout,
+            metrics,
+        }
+    }
+
+    /// Probes every node once, all at the same time but for some jitter.
+    pub(super) async fn round(&self, snapshot: &Arc<Snapshot>) {
+        let mut probes = JoinSet::new();
+        for place in &snapshot.targets {
+            let (place, snapshot) = (Arc::clone(place), Arc::clone(snapshot));
+            let connector = Arc::clone(&self.connector);
+            probes.spawn(async move {
+                sleep(jitter(snapshot.probe.interval)).await;
+                let host = snapshot.served.first();
+                let finding = probe(&connector, &place.target, &snapshot.probe, host).await;
+                (place, finding)
+            });
+        }
+        while let Some(done) = probes.join_next().await {
+            let Ok((place, finding)) = done else { continue };
+            if finding.redirect == Redirect::ToHttps {
+                self.lookout
+                    .misfit(place.node.id(), Misfit::RedirectsToHttps);
+            }
+            self.take_in(&place, finding.report).await;
+        }
+        let faults = snapshot.fleet.cluster_faults(Instant::now().into_std());
+        self.lookout.cluster_faults(faults);
+    }
+
+    async fn take_in(&self, place: &Place, report: Report) {
+        let outcome = match &report {
+            Report::Unreachable(Unreachable::Unreadable) => Probe::Unreadable,
+            Report::Unreachable(_) => Probe::Failed,
+            Report::Answered { parts, .. } => {
+                let well = parts.iter().all(|part| part.state == PartState::Healthy);
+                if well { Probe::Well } else { Probe::Unwell }
+            }
+        };
+        self.metrics.probe_done(place.node.id(), outcome);
+        let lost = matches!(report, Report::Unreachable(_));
+        self.lookout
+            .observe(&place.node, Observation::Probed(report));
+        // The node may have moved to another address under the same name.
+        if lost
+            && place
+                .target
+                .settings()
+                .host
+                .parse::<std::net::IpAddr>()
+                .is_err()
+        {
+            resolve_one(place).await;
+        }
+    }
+}
+
+/// Connections that are kept between rounds.
+const KEPT: usize = 64;

@@ -1,0 +1,137 @@
+//! New settings and new certificates while everything runs.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+
+use crate::config::{self, Settings};
+use crate::edge::snapshot::Snapshot;
+use crate::edge::tls::{CertificateStore, Refreshed};
+use crate::observe::labels::Reload;
+use crate::observe::metrics::Metrics;
+
+use super::task::Done;
+use super::{AppError, Parts, assemble};
+
+/// Reads the operator's file again. A good one counts from the next request on; a bad one changes nothing.
+pub(super) async fn reload(parts: &mut Parts) {
+    let outcome = match load(&parts.path) {
+        Ok(settings) => apply(parts, settings).await,
+        Err(problems) => Err(problems),
+    };
+    match outcome {
+        Ok(()) => {
+            parts.metrics.reload_done(Reload::Done, SystemTime::now());
+            tracing::info!("settings reloaded");
+        }
+        Err(problems) => {
+            parts
+                .metrics
+                .reload_done(Reload::Refused, SystemTime::now());
+            tracing::error!(
+                problems = %problems.join("; "),
+                "reload refused: the settings of before stay in force"
+            );
+        }
+    }
+}
+
+fn load(path: &Path) -> Result<Settings, Vec<String>> {
+    let problems = |all: Vec<config::Problem>| all.iter().map(ToString::to_string).collect();
+    config::read(path).map_err(problems)
+}
+
+async fn apply(parts: &mut Parts, settings: Settings) -> Result<(), Vec<String>> {
+    let one = |error: AppError| vec![error.to_string()];
+    let restart = parts.running.needs_restart(&settings);
+    let before = parts.snapshot.load_full();
+    // Everything that can fail comes before the first change.
+    let fresh = assemble::snapshot(&settings, Some(&before)).map_err(one)?;
+    assemble::resolve(&fresh).await;
+    parts
+        .store
+        .refresh(&settings.certificates.files)
+        .map_err(|error| one(error.into()))?;
+    let protocols = settings.listeners.iter().map(|listener| &listener.protocol);
+    parts
+        .entrance
+        .adopt(
+            settings.limits.clone(),
+            protocols,
+            &settings.certificates,
+            &parts.store,
+        )
+        .map_err(|error| one(error.into()))?;
+    parts.metrics.nodes_replaced();
+    parts.lookout.forget();
+    parts.snapshot.store(Arc::new(fresh));
+    if !restart.is_empty() {
+        let settings = restart.join(", ");
+        tracing::warn!(settings, "these settings change only with a restart");
+    }
+    parts.running = settings;
+    Ok(())
+}
+
+/// Looks at the certificate files from time to time.
+pub(super) struct Certificates {
+    store: Arc<CertificateStore>,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    metrics: Arc<Metrics>,
+    told: Option<String>,
+}
+
+impl Certificates {
+    pub(super) fn new(parts: &Parts) -> Self {
+        let this = Self {
+            store: Arc::clone(&parts.store),
+            snapshot: Arc::clone(&parts.snapshot),
+            metrics: Arc::clone(&parts.metrics),
+            told: None,
+        };
+        this.export();
+        this
+    }
+
+    pub(super) fn interval(&self) -> Duration {
+        self.snapshot.load().certificates.recheck
+    }
+
+    /// Serves changed files from now on; one that cannot be used leaves the old one in place, and is told once.
+    pub(super) fn refresh(&mut self) -> Done {
+        let snapshot = self.snapshot.load();
+        let files = &snapshot.certificates.files;
+        match self.store.refresh(files) {
+            Ok(Refreshed::Unchanged) => self.told = None,
+            Ok(Refreshed::Replaced) => {
+                self.told = None;
+                self.export();
+                tracing::info!(count = files.len(), "certificates replaced");
+            }
+            Err(error) => {
+                let fault = error.to_string();
+                if self.told.as_ref() != Some(&fault) {
+                    tracing::error!(
+                        fault,
+                        "new certificate cannot be used: the one of before is served"
+                    );
+                }
+                self.told = Some(fault);
+                return Done::No;
+            }
+        }
+        Done::Yes
+    }
+
+    fn export(&self) {
+        let about = self.store.about();
+        let ends = about.iter().map(|one| {
+            let name = one.names.first().map_or("", String::as_str);
+            let expires = Duration::from_secs(u64::try_from(one.expires).unwrap_or_default());
+            (name, UNIX_EPOCH + expires)
+        });
+        self.metrics.certificates_served(ends);
+    }
+}

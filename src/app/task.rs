@@ -1,0 +1,59 @@
+//! Work that goes on in the background: by name, at intervals, until the stop.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::observe::labels::Task;
+
+use super::Parts;
+use super::probes::Prober;
+use super::reload::Certificates;
+
+/// Whether a piece of work did what it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Done {
+    Yes,
+    No,
+}
+
+/// Starts all background work.
+pub(super) fn spawn_all(parts: &Parts, tasks: &mut JoinSet<()>, stop: &watch::Receiver<bool>) {
+    let metrics = Arc::clone(&parts.metrics);
+    let prober = Prober::new(Arc::clone(&parts.lookout), Arc::clone(&metrics));
+    let snapshot = Arc::clone(&parts.snapshot);
+    tasks.spawn(until_stop(stop.clone(), async move {
+        loop {
+            let now = snapshot.load_full();
+            prober.round(&now).await;
+            metrics.task_succeeded(Task::Probes, SystemTime::now());
+            sleep(now.probe.interval).await;
+        }
+    }));
+    let metrics = Arc::clone(&parts.metrics);
+    let mut certificates = Certificates::new(parts);
+    tasks.spawn(until_stop(stop.clone(), async move {
+        loop {
+            let pause = certificates.interval();
+            sleep(pause + jitter(pause)).await;
+            if certificates.refresh() == Done::Yes {
+                metrics.task_succeeded(Task::Certificates, SystemTime::now());
+            }
+        }
+    }));
+}
+
+async fn until_stop(mut stop: watch::Receiver<bool>, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = work => {}
+        () = async { drop(stop.wait_for(|stopped| *stopped).await) } => {}
+    }
+}
+
+/// Up to a fifth of `interval`, so that instances do not fall into step.
+pub(super) fn jitter(interval: Duration) -> Duration {
+    interval.mul_f64(fastrand::f64() / 5.0)
+}

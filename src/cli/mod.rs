@@ -1,0 +1,74 @@
+//! What an operator types, and what the shell gets back.
+//!
+//! Exit codes: 0 good, 1 failed, 2 wrong usage or wrong configuration.
+
+mod check;
+mod run;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Problem;
+
+/// A load balancer for container registries that keeps pushes and pulls whole when a node fails.
+#[derive(Debug, Parser)]
+#[command(name = "pilotage", version)]
+struct Command {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Serves the registry until a signal ends it; SIGHUP reads the configuration again
+    Run(Options),
+    /// Reads the configuration and prints all that is wrong with it, or a short summary
+    Check(Options),
+}
+
+#[derive(Debug, Args)]
+struct Options {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Prints JSON instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// Parses the command line and does what it says.
+pub fn main() -> ExitCode {
+    // Wrong usage ends here, with clap's own words and exit code 2.
+    let command = Command::parse();
+    match command.verb {
+        Verb::Run(options) => run::run(&options),
+        Verb::Check(options) => check::check(&options),
+    }
+}
+
+/// Prints every problem of the configuration; the exit code says that it is wrong.
+fn refuse(options: &Options, problems: &[Problem]) -> ExitCode {
+    if options.json {
+        say(&serde_json::json!({ "ok": false, "problems": problems }).to_string());
+    } else {
+        let file = options.config.display();
+        for problem in problems {
+            complain(&format!("{file}: {problem}"));
+        }
+        complain(&format!("{file}: {} wrong", problems.len()));
+    }
+    ExitCode::from(2)
+}
+
+/// A line for whoever reads the result. A closed pipe is no failure of ours.
+fn say(line: &str) {
+    drop(writeln!(std::io::stdout().lock(), "{line}"));
+}
+
+/// A line for the person at the terminal.
+fn complain(line: &str) {
+    drop(writeln!(std::io::stderr().lock(), "{line}"));
+}

@@ -1,0 +1,205 @@
+//! One request from its first byte to its record: what is known of it so far.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::BytesMut;
+use http::HeaderValue;
+use tokio::time::Instant;
+
+use crate::fleet::load::InFlight;
+use crate::fleet::node::NodeId;
+use crate::observe::metrics::Open;
+use crate::registry::route::Target;
+use crate::registry::session::SessionId;
+use crate::rewrite::Scheme;
+
+use super::connection::Connection;
+use super::fault::Fault;
+use super::plan::Relay;
+use super::snapshot::{Place, Snapshot};
+
+/// The state of one request.
+#[derive(Debug)]
+pub struct Exchange {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) started: Instant,
+    pub(super) connection: Option<Arc<Connection>>,
+    pub(super) upload: BodyState,
+    pub(super) request_id: String,
+    pub(super) arrival: Option<Arrived>,
+    pub(super) relay: Option<Relay>,
+    /// Nodes that are still to be asked, in order.
+    pub(super) next: Vec<NodeId>,
+    /// Nodes asked so far.
+    pub(super) asked: u32,
+    pub(super) current: Option<Current>,
+    /// The node that gave the answer, or was asked last.
+    pub(super) last_node: Option<NodeId>,
+    pub(super) fault: Option<Fault>,
+    pub(super) patience: Option<Instant>,
+    pub(super) gathered: Option<BytesMut>,
+    pub(super) first_byte: Option<Instant>,
+    pub(super) status: u16,
+    pub(super) bytes_in: u64,
+    pub(super) bytes_out: u64,
+    pub(super) running: Option<(Open, Running)>,
+    pub(super) ended: Ended,
+}
+
+/// Whether the client still sends a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BodyState {
+    Coming,
+    Done,
+}
+
+/// How far the answer of a node has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    NotYet,
+    Whole,
+}
+
+/// What is known once the header has been read.
+#[derive(Debug)]
+pub(super) struct Arrived {
+    pub(super) target: Target,
+    pub(super) authority: String,
+    pub(super) client: IpAddr,
+    pub(super) trust: crate::rewrite::forwarded::Trust,
+    pub(super) scheme: Scheme,
+    pub(super) port: u16,
+    /// The public id of the upload that this request starts or continues.
+    pub(super) session: Option<SessionId>,
+}
+
+/// The node that is being asked.
+#[derive(Debug)]
+pub(super) struct Current {
+    pub(super) place: Arc<Place>,
+    pub(super) in_flight: InFlight,
+}
+
+/// Counts a request as under way, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Running(Arc<AtomicUsize>);
+
+impl Running {
+    pub(super) fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Exchange {
+    pub(super) fn new(snapshot: Arc<Snapshot>, now: Instant) -> Self {
+        Self {
+            snapshot,
+            started: now,
+            connection: None,
+            upload: BodyState::Done,
+            request_id: String::new(),
+            arrival: None,
+            relay: None,
+            next: Vec::new(),
+            asked: 0,
+            current: None,
+            last_node: None,
+            fault: None,
+            patience: None,
+            gathered: None,
+            first_byte: None,
+            status: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            running: None,
+            ended: Ended::NotYet,
+        }
+    }
+
+    /// The request's body is complete, or nobody reads it any more.
+    pub(super) fn body_done(&mut self) {
+        if self.upload == BodyState::Coming {
+            self.upload = BodyState::Done;
+            if let Some(connection) = &self.connection {
+                connection.end_body();
+            }
+        }
+    }
+
+    /// The id as a header value; it is made of characters that fit.
+    pub(super) fn request_id_value(&self) -> Option<HeaderValue> {
+        HeaderValue::from_str(&self.request_id).ok()
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.body_done();
+        if let Some(connection) = &self.connection {
+            connection.end();
+        }
+    }
+}
+
+/// Takes over the client's request id if it is one that logs and headers can carry, or makes one from `random`.
+pub(super) fn request_id(given: Option<&HeaderValue>, random: u128) -> String {
+    let fits = |text: &&str| {
+        (1..=MAX_ID).contains(&text.len())
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    match given.and_then(|value| value.to_str().ok()).filter(fits) {
+        Some(given) => given.to_owned(),
+        None => uuid(random),
+    }
+}
+
+/// A version 4 UUID as RFC 9562 writes it.
+pub(super) fn uuid(random: u128) -> String {
+    let bits = (random & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
+    let hex = format!("{bits:032x}");
+    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+    format!(
+        "{}-{}-{}-{}-{}",
+        part(0, 8),
+        part(8, 12),
+        part(12, 16),
+        part(16, 20),
+        part(20, 32)
+    )
+}
+
+/// Longer than any tracing system's ids.
+const MAX_ID: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fitting_request_id_is_kept_and_others_are_replaced() {
+        let given = |text: &'static str| request_id(Some(&HeaderValue::from_static(text)), 1);
+        assert_eq!(given("abc-1.2_3"), "abc-1.2_3");
+        let made = "00000000-0000-4000-8000-000000000001";
+        assert_eq!(given("two words"), made);
+        assert_eq!(given("quote\""), made);
+        assert_eq!(given(""), made);
+        assert_eq!(request_id(None, 1), made);
+    }
+
+    #[test]
+    fn a_uuid_has_its_version_and_variant_whatever_the_random_bits() {
+        assert_eq!(uuid(u128::MAX), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+        assert_eq!(uuid(0), "00000000-0000-4000-8000-000000000000");
+    }
+}

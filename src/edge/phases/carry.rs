@@ -1,0 +1,386 @@
+//! A request looks for a node: which one, how long to wait, and what a failure permits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header;
+use pingora::http::RequestHeader;
+use pingora::protocols::Digest;
+use pingora::proxy::Session;
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
+use tokio::time::Instant;
+
+use crate::fleet::health::Observation;
+use crate::fleet::view::{Candidate, Rank, Room};
+use crate::observe::labels::{Attempt, RetryReason, Wait};
+use crate::placement::balance::Draws;
+use crate::placement::budget::Verdict as BudgetVerdict;
+use crate::placement::choose::{Hints, Reason, choose};
+use crate::placement::rendezvous::SoftKey;
+use crate::registry::route::Route;
+use crate::rewrite::{forwarded, hop, systeminfo};
+
+use super::super::exchange::{Current, Exchange};
+use super::super::fault::{Fault, NodeTrouble};
+use super::super::gate::{Found, Waited};
+use super::super::plan::{Likes, Repeat, STATE};
+use super::super::snapshot::Place;
+use super::Edge;
+
+impl Edge {
+    /// The next node for the request, waiting for one if need be.
+    pub(super) async fn next_peer(&self, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+        match self.next_place(exchange).await {
+            Ok((place, peer)) => {
+                exchange.asked += 1;
+                exchange.fault = None;
+                exchange.last_node = Some(place.node.id().clone());
+                let in_flight = place.node.begin(0);
+                exchange.current = Some(Current { place, in_flight });
+                Ok(Box::new(peer))
+            }
+            Err(fault) => {
+                // What happened to the nodes that were asked says more than that there are no others.
+                exchange.fault.get_or_insert(fault);
+                Err(Error::new_in(ErrorType::InternalError))
+            }
+        }
+    }
+
+    async fn next_place(
+        &self,
+        exchange: &mut Exchange,
+    ) -> std::result::Result<(Arc<Place>, HttpPeer), Fault> {
+        let retry = exchange.snapshot.retry.clone();
+        let begin = Instant::now();
+        let until = *exchange.patience.get_or_insert(begin + retry.patience);
+        let mut waited = None;
+        loop {
+            if let Some(found) = take_next(exchange) {
+                if let Some(outcome) = waited {
+                    self.metrics.wait_done(outcome);
+                }
+                return Ok(found);
+            }
+            let queue = match self.choose(exchange) {
+                Chosen::Some => continue,
+                Chosen::Full => true,
+                Chosen::None => false,
+            };
+            let (until, fault) = if queue {
+                (until.min(begin + retry.queue_timeout), Fault::Busy)
+            } else {
+                (until, Fault::NoNode)
+            };
+            if Instant::now() >= until {
+                self.metrics.wait_done(Wait::Timeout);
+                return Err(fault);
+            }
+            let pause = until.min(Instant::now() + RECHECK);
+            let look = || Found::No;
+            match self.gate.wait(pause, retry.queue_length, look).await {
+                Waited::Changed | Waited::Expired => waited = Some(Wait::Placed),
+                Waited::Full => {
+                    self.metrics.wait_done(Wait::QueueFull);
+                    return Err(Fault::Busy);
+                }
+            }
+            exchange.next.clear();
+        }
+    }
+
+    /// Makes a new choice and puts it into the exchange.
+    fn choose(&self, exchange: &mut Exchange) -> Chosen {
+        let Some(relay) = &exchange.relay else {
+            return Chosen::None;
+        };
+        let snapshot = &exchange.snapshot;
+        let now = Instant::now().into_std();
+        let candidates = snapshot
+            .fleet
+            .candidates(relay.traffic, now, snapshot.node_in_flight);
+        let pin = relay.upload.as_ref().map(|upload| upload.node.clone());
+        let usable = |candidate: &Candidate| {
+            matches!(candidate.rank, Rank::Up | Rank::Suspect)
+                || pin.as_ref().is_some_and(|pin| *pin == candidate.id)
+                    && candidate.rank != Rank::Down
+        };
+        if !candidates.iter().any(usable) {
+            return Chosen::None;
+        }
+        let target = exchange
+            .arrival
+            .as_ref()
+            .map(|arrival| &arrival.target.route);
+        let repository = target.and_then(|route| route.repository());
+        let reference = target.and_then(content);
+        let (recent, key) = match (relay.likes, repository) {
+            (Likes::Nothing, _) | (_, None) => (None, None),
+            (likes, Some(repository)) => {
+                let recent =
+                    reference.and_then(|reference| self.recent.find(repository, &reference, now));
+                let key = match likes {
+                    Likes::WriterThenRepository => Some(SoftKey::of(repository)),
+                    Likes::Writer | Likes::Nothing => None,
+                };
+                (recent, key)
+            }
+        };
+        let hints = Hints { pin, recent, key };
+        let draws = Draws {
+            first: fastrand::u64(..),
+            second: fastrand::u64(..),
+        };
+        let choice = choose(&candidates, &hints, draws);
+        let waits_for_pin = choice
+            .first()
+            .is_some_and(|pick| pick.reason == Reason::Pin && pick.room == Room::Full);
+        if waits_for_pin {
+            return Chosen::Full;
+        }
+        let free = choice
+            .picks
+            .into_iter()
+            .filter(|pick| pick.room == Room::Free);
+        exchange.next = free.map(|pick| pick.node).collect();
+        exchange.next.reverse();
+        if exchange.next.is_empty() {
+            Chosen::Full
+        } else {
+            Chosen::Some
+        }
+    }
+
+    /// The certificate of a pinned node is compared before the first byte is sent.
+    pub(super) fn connected(digest: Option<&Digest>, exchange: &mut Exchange) -> Result<()> {
+        let Some(current) = &exchange.current else {
+            return Ok(());
+        };
+        current.place.target.verify(digest).map_err(|_| {
+            exchange.fault = Some(Fault::Node(NodeTrouble::Unverified));
+            Error::new_up(ErrorType::InvalidCert)
+        })
+    }
+
+    /// No connection: nothing reached the node, so any request may go to another.
+    pub(super) fn not_connected(
+        &self,
+        exchange: &mut Exchange,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        let trouble = match error.etype() {
+            ErrorType::InvalidCert | ErrorType::TLSHandshakeFailure => NodeTrouble::Unverified,
+            _ => NodeTrouble::Unreachable,
+        };
+        exchange.fault = Some(Fault::Node(trouble));
+        if let Some(current) = exchange.current.take() {
+            self.lookout
+                .observe(&current.place.node, Observation::ConnectFailed);
+            let node = current.place.node.id();
+            self.metrics.attempt_done(node, Attempt::ConnectFailed);
+            tracing::debug!(
+                request_id = exchange.request_id, %node, fault = %error.etype().as_str(), "connect failed"
+            );
+        }
+        // Without another node the request waits for one; that is paced, and needs no budget.
+        let again = exchange.next.is_empty() || self.may_retry(RetryReason::ConnectFailed);
+        error.set_retry(again);
+        error
+    }
+
+    /// The exchange with a node broke off.
+    pub(super) fn broken(
+        &self,
+        session: &Session,
+        exchange: &mut Exchange,
+        mut error: Box<Error>,
+        reused: bool,
+    ) -> Box<Error> {
+        // A connection that had been idle too long says nothing about the node.
+        let stale = reused && matches!(error.retry, RetryType::ReusedOnly);
+        error.set_retry(false);
+        if *error.esource() != ErrorSource::Upstream {
+            return error;
+        }
+        let begun = session
+            .response_written()
+            .is_some_and(|head| !head.status.is_informational());
+        let (trouble, attempt, reason) = failure(exchange.fault, error.etype(), begun);
+        exchange.fault = Some(Fault::Node(trouble));
+        let current = exchange.current.take();
+        if let (Some(current), Some(relay)) = (&current, &exchange.relay) {
+            let node = &current.place.node;
+            self.metrics.attempt_done(node.id(), attempt);
+            let traffic = relay.traffic;
+            match trouble {
+                NodeTrouble::Unverified => self.lookout.observe(node, Observation::ConnectFailed),
+                NodeTrouble::BadAnswer => {
+                    self.lookout.observe(node, Observation::BadGateway(traffic));
+                }
+                NodeTrouble::Stalled => self.lookout.observe(node, Observation::Stalled(traffic)),
+                NodeTrouble::Broken | NodeTrouble::Unreachable if !stale => {
+                    self.lookout.observe(node, Observation::Died(traffic));
+                }
+                NodeTrouble::Broken | NodeTrouble::Unreachable => {}
+            }
+            tracing::debug!(
+                request_id = exchange.request_id,
+                node = %node.id(),
+                fault = %error.etype().as_str(),
+                "exchange broken"
+            );
+        }
+        let repeatable = match exchange.relay.as_ref().map(|relay| relay.repeat) {
+            Some(Repeat::UntilAnswered) => !session.retry_buffer_truncated(),
+            Some(Repeat::UntilSent) => trouble == NodeTrouble::Unverified,
+            None => false,
+        };
+        if begun || !repeatable || exchange.asked >= exchange.snapshot.retry.attempts {
+            return error;
+        }
+        if stale && let Some(current) = current {
+            exchange.next.push(current.place.node.id().clone());
+        }
+        if !exchange.next.is_empty() {
+            error.set_retry(self.may_retry(reason));
+        }
+        error
+    }
+
+    fn may_retry(&self, reason: RetryReason) -> bool {
+        let now = Instant::now().into_std();
+        match self.budget.allow_retry(now) {
+            BudgetVerdict::Allowed => {
+                self.metrics.retried(reason);
+                true
+            }
+            BudgetVerdict::Exhausted => {
+                self.metrics.retry_budget_refused();
+                false
+            }
+        }
+    }
+
+    /// Makes the request what the node shall read: its own address of an upload, our word on where it comes from.
+    pub(super) fn dress(
+        session: &Session,
+        request: &mut RequestHeader,
+        exchange: &Exchange,
+    ) -> Result<()> {
+        let Some(arrival) = &exchange.arrival else {
+            return Ok(());
+        };
+        let upload = exchange
+            .relay
+            .as_ref()
+            .and_then(|relay| relay.upload.as_ref());
+        let path = match upload {
+            None => arrival.target.to_string(),
+            Some(upload) => {
+                let rest = arrival
+                    .target
+                    .query
+                    .as_ref()
+                    .and_then(|query| query.without(STATE));
+                match rest {
+                    None => upload.location.clone(),
+                    Some(rest) if upload.location.contains('?') => {
+                        format!("{}&{rest}", upload.location)
+                    }
+                    Some(rest) => format!("{}?{rest}", upload.location),
+                }
+            }
+        };
+        request.set_raw_path(path.as_bytes())?;
+        let arrived = forwarded::Arrival {
+            peer: exchange
+                .connection
+                .as_ref()
+                .map_or(arrival.client, |c| c.peer.ip()),
+            trust: arrival.trust,
+            scheme: arrival.scheme,
+            host: &arrival.authority,
+            port: arrival.port,
+        };
+        let headers = &session.req_header().headers;
+        let upgrade = match session.is_upgrade_req() {
+            true => hop::Upgrade::Websocket,
+            false => hop::Upgrade::Refused,
+        };
+        for edit in hop::request(headers, upgrade)
+            .into_iter()
+            .chain(forwarded::edits(headers, &arrived))
+        {
+            super::depart::apply(request, &edit)?;
+        }
+        if let Some(id) = exchange.request_id_value() {
+            request.insert_header("X-Request-Id", id)?;
+        }
+        if systeminfo::concerns(&arrival.target.route) {
+            request.remove_header(&header::ACCEPT_ENCODING);
+        }
+        Ok(())
+    }
+}
+
+/// What looking for a node came to.
+enum Chosen {
+    Some,
+    /// There are nodes, and none has room.
+    Full,
+    None,
+}
+
+fn take_next(exchange: &mut Exchange) -> Option<(Arc<Place>, HttpPeer)> {
+    let snapshot = Arc::clone(&exchange.snapshot);
+    let pace = exchange.relay.as_ref()?.pace;
+    while let Some(id) = exchange.next.pop() {
+        let place = snapshot.place(&id);
+        let peer = place.and_then(|place| place.target.peer(&snapshot.timeouts, pace));
+        if let (Some(place), Some(peer)) = (place, peer) {
+            return Some((Arc::clone(place), peer));
+        }
+    }
+    None
+}
+
+fn failure(
+    noted: Option<Fault>,
+    etype: &ErrorType,
+    begun: bool,
+) -> (NodeTrouble, Attempt, RetryReason) {
+    match (noted, etype) {
+        (Some(Fault::Node(NodeTrouble::BadAnswer)), _) => (
+            NodeTrouble::BadAnswer,
+            Attempt::GatewayError,
+            RetryReason::GatewayError,
+        ),
+        (Some(Fault::Node(NodeTrouble::Unverified)), _) => (
+            NodeTrouble::Unverified,
+            Attempt::ConnectFailed,
+            RetryReason::ConnectFailed,
+        ),
+        (_, ErrorType::ReadTimedout | ErrorType::WriteTimedout) => {
+            (NodeTrouble::Stalled, Attempt::Stalled, RetryReason::Stalled)
+        }
+        _ if begun => (NodeTrouble::Broken, Attempt::LostMidway, RetryReason::Lost),
+        _ => (
+            NodeTrouble::Broken,
+            Attempt::LostBeforeAnswer,
+            RetryReason::Lost,
+        ),
+    }
+}
+
+/// How often a waiting request looks by itself, beside being woken.
+const RECHECK: Duration = Duration::from_millis(500);
+
+/// What of a repository a request is about, as the table of recent writes names it.
+pub(super) fn content(route: &Route) -> Option<String> {
+    match route {
+        Route::Manifest(_, reference) => Some(reference.to_string()),
+        Route::Blob(_, digest) => Some(digest.to_string()),
+        _ => None,
+    }
+}

@@ -1,0 +1,180 @@
+//! The hooks of the proxy library, each a few lines: the walk of a request through the rooms.
+//!
+//! What happens where: `arrive` reads and plans, `carry` chooses nodes and judges failures, `depart` rewrites
+//! answers and writes the record.
+
+mod arrive;
+mod carry;
+mod depart;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::Digest;
+use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, Result};
+use tokio::time::Instant;
+
+use crate::affinity::recent::Recent;
+use crate::observe::log::Log;
+use crate::observe::metrics::Metrics;
+use crate::placement::budget::Budget;
+
+use super::exchange::Exchange;
+use super::gate::Gate;
+use super::lookout::Lookout;
+use super::snapshot::Snapshot;
+
+/// Everything that outlives a request.
+#[derive(Debug)]
+pub struct Edge {
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    pub recent: Recent,
+    pub budget: Budget,
+    pub gate: Arc<Gate>,
+    pub lookout: Arc<Lookout>,
+    pub metrics: Arc<Metrics>,
+    pub log: Log,
+    /// Requests that are under way.
+    pub running: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl ProxyHttp for Edge {
+    type CTX = Exchange;
+
+    fn new_ctx(&self) -> Exchange {
+        Exchange::new(self.snapshot.load_full(), Instant::now())
+    }
+
+    async fn early_request_filter(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        self.begin(session, exchange);
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+        self.arrive(session, exchange).await
+    }
+
+    async fn upstream_peer(
+        &self,
+        _session: &mut Session,
+        exchange: &mut Exchange,
+    ) -> Result<Box<HttpPeer>> {
+        self.next_peer(exchange).await
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        _reused: bool,
+        _peer: &HttpPeer,
+        _fd: std::os::unix::io::RawFd,
+        digest: Option<&Digest>,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        Self::connected(digest, exchange)
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        exchange: &mut Exchange,
+        error: Box<Error>,
+    ) -> Box<Error> {
+        self.not_connected(exchange, error)
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        exchange: &mut Exchange,
+        reused: bool,
+    ) -> Box<Error> {
+        self.broken(session, exchange, error, reused)
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        request: &mut RequestHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        Self::dress(session, request, exchange)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        self.pass_in(body, end_of_stream, exchange);
+        Ok(())
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        answer: &mut ResponseHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        self.answered(session, answer, exchange)
+    }
+
+    fn upstream_response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        exchange: &mut Exchange,
+    ) -> Result<Option<std::time::Duration>> {
+        self.pass_out(body, end_of_stream, exchange);
+        Ok(None)
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        exchange: &mut Exchange,
+    ) -> FailToProxy {
+        self.give_up(session, error, exchange).await
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
+        self.depart(session, error, exchange);
+    }
+
+    /// We write our own lines, without what a client put into its request.
+    fn suppress_error_log(&self, _session: &Session, _: &Exchange, _error: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        _: &Exchange,
+        _error: &Error,
+        _context: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+
+    fn request_summary(&self, _session: &Session, exchange: &Exchange) -> String {
+        exchange.request_id.clone()
+    }
+}

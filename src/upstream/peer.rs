@@ -1,0 +1,181 @@
+//! A node as something to connect to. "Peer" is the proxy library's word for it.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use pingora::protocols::tls::CaType;
+use pingora::protocols::{Digest, TcpKeepalive};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::utils::tls::{WrappedX509, parse_x509};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use x509_parser::prelude::{FromDer, X509Certificate};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::settings::{NodeScheme, NodeSettings, Timeouts, Verify};
+
+/// The authorities of a node cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("node {node}: {path}: {reason}")]
+pub struct TargetError {
+    pub node: String,
+    pub path: PathBuf,
+    pub reason: String,
+}
+
+/// The certificate that a node showed is not the pinned one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the certificate does not have the pinned fingerprint")]
+pub struct WrongFingerprint;
+
+/// Which of the timers an exchange needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Reads: an answer begins within seconds.
+    Read,
+    /// Writes and everything else: the answer to a commit may take minutes.
+    Commit,
+}
+
+/// One node with its addresses and what makes its certificate trustworthy.
+pub struct Target {
+    settings: NodeSettings,
+    addresses: ArcSwap<Vec<SocketAddr>>,
+    turn: AtomicUsize,
+    authorities: Option<Arc<CaType>>,
+    group: u64,
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Target {
+    /// Reads what the node's certificate is verified with. It has no address until one is set.
+    ///
+    /// Connections of another `generation` are never used: they may have been verified otherwise.
+    pub fn open(settings: NodeSettings, generation: u64) -> Result<Self, TargetError> {
+        let authorities = match &settings.scheme {
+            NodeScheme::Https {
+                verify: Verify::Authority { ca_file },
+                ..
+            } => {
+                let authorities = read_authorities(ca_file).map_err(|reason| TargetError {
+                    node: settings.id.to_string(),
+                    path: ca_file.clone(),
+                    reason,
+                })?;
+                Some(authorities)
+            }
+            NodeScheme::Https {
+                verify: Verify::System | Verify::Fingerprint(_),
+                ..
+            }
+            | NodeScheme::Http => None,
+        };
+        let group = xxh3_64_with_seed(settings.id.as_str().as_bytes(), generation);
+        Ok(Self {
+            settings,
+            addresses: ArcSwap::default(),
+            turn: AtomicUsize::new(0),
+            authorities,
+            group,
+        })
+    }
+
+    /// What the operator wrote down.
+    pub fn settings(&self) -> &NodeSettings {
+        &self.settings
+    }
+
+    /// All addresses of the node, as resolved last.
+    pub fn addresses(&self) -> Arc<Vec<SocketAddr>> {
+        self.addresses.load_full()
+    }
+
+    /// Connects to these addresses from now on.
+    pub fn resolve_to(&self, addresses: Vec<SocketAddr>) {
+        self.addresses.store(Arc::new(addresses));
+    }
+
+    /// The peer for one exchange, or `None` while the node's name has no address.
+    ///
+    /// A node with several addresses is asked at each in turn.
+    pub fn peer(&self, timeouts: &Timeouts, pace: Pace) -> Option<HttpPeer> {
+        let addresses = self.addresses.load();
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let address = *addresses.get(turn.checked_rem(addresses.len())?)?;
+        let mut peer = match &self.settings.scheme {
+            NodeScheme::Http => HttpPeer::new(address, false, String::new()),
+            NodeScheme::Https { name, verify } => {
+                let mut peer = HttpPeer::new(address, true, name.clone());
+                // The fingerprint is compared before the first byte is sent.
+                let pinned = matches!(verify, Verify::Fingerprint(_));
+                peer.options.verify_cert = !pinned;
+                peer.options.verify_hostname = !pinned;
+                peer.options.ca.clone_from(&self.authorities);
+                peer
+            }
+        };
+        peer.group_key = self.group;
+        let options = &mut peer.options;
+        options.connection_timeout = Some(timeouts.connect);
+        options.total_connection_timeout = Some(timeouts.connect);
+        options.read_timeout = Some(match pace {
+            Pace::Read => timeouts.read,
+            Pace::Commit => timeouts.commit,
+        });
+        options.write_timeout = Some(timeouts.write);
+        options.idle_timeout = Some(timeouts.idle);
+        options.tcp_keepalive = Some(KEEPALIVE);
+        Some(peer)
+    }
+
+    /// Compares a pinned fingerprint with the certificate of the connection; other nodes were verified by TLS.
+    pub fn verify(&self, digest: Option<&Digest>) -> Result<(), WrongFingerprint> {
+        let NodeScheme::Https {
+            verify: Verify::Fingerprint(pinned),
+            ..
+        } = &self.settings.scheme
+        else {
+            return Ok(());
+        };
+        let shown = digest.and_then(|digest| digest.ssl_digest.as_ref());
+        match shown {
+            Some(shown) if shown.cert_digest == pinned => Ok(()),
+            Some(_) | None => Err(WrongFingerprint),
+        }
+    }
+}
+
+fn read_authorities(path: &PathBuf) -> Result<Arc<CaType>, String> {
+    let text = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
+    let mut authorities = Vec::new();
+    for certificate in CertificateDer::pem_slice_iter(&text) {
+        let certificate = certificate.map_err(|error| format!("is not PEM: {error}"))?;
+        X509Certificate::from_der(&certificate)
+            .map_err(|error| format!("holds a certificate that cannot be understood: {error}"))?;
+        authorities.push(WrappedX509::new(certificate.to_vec(), parse_x509));
+    }
+    if authorities.is_empty() {
+        return Err("holds no PEM certificate".to_owned());
+    }
+    Ok(authorities.into())
+}
+
+/// Finds a node whose host vanished while it owes an answer.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive {
+    idle: Duration::from_secs(30),
+    interval: Duration::from_secs(10),
+    count: 3,
+    user_timeout: Duration::from_mins(1),
+};

@@ -1,0 +1,219 @@
+//! Asking a node how it is.
+//!
+//! A probe has connections of its own and is never retried: the next one comes soon enough. It never sends
+//! credentials.
+
+use http::{Method, StatusCode, header};
+use pingora::connectors::http::Connector;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::{Error, ErrorType};
+use tokio::time::timeout;
+
+use crate::fleet::health::{Ping, Report, Unreachable};
+
+use super::peer::{Pace, Target};
+use super::settings::{ProbeKind, ProbeSettings, Timeouts};
+
+/// What a probe brought home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    pub report: Report,
+    pub redirect: Redirect,
+}
+
+/// Whether the node sends its visitors to https.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redirect {
+    None,
+    ToHttps,
+}
+
+/// Asks one node once.
+///
+/// `host` is the public name, which the node should believe to be its own.
+pub async fn probe(
+    connector: &Connector,
+    target: &Target,
+    settings: &ProbeSettings,
+    host: &str,
+) -> Finding {
+    let asking = async {
+        match &settings.kind {
+            ProbeKind::Harbor => ask_harbor(connector, target, settings, host).await,
+            ProbeKind::Registry => ask_ping(connector, target, settings, host).await,
+            ProbeKind::Path(path) => {
+                let answer = ask(connector, target, settings, (host, path)).await?;
+                let redirect = redirect(&answer);
+                let good = answer.head.status.is_success();
+                Ok((answered(good, answer.head.status)?, redirect))
+            }
+        }
+    };
+    match timeout(settings.timeout, asking).await {
+        Ok(Ok((report, redirect))) => Finding { report, redirect },
+        Ok(Err(reason)) => Finding {
+            report: Report::Unreachable(reason),
+            redirect: Redirect::None,
+        },
+        Err(_) => Finding {
+            report: Report::Unreachable(Unreachable::TimedOut),
+            redirect: Redirect::None,
+        },
+    }
+}
+
+async fn ask_harbor(
+    connector: &Connector,
+    target: &Target,
+    settings: &ProbeSettings,
+    host: &str,
+) -> Result<(Report, Redirect), Unreachable> {
+    let health = ask(connector, target, settings, (host, HEALTH)).await?;
+    if redirect(&health) == Redirect::ToHttps {
+        let status = health.head.status.as_u16();
+        return Ok((
+            Report::Unreachable(Unreachable::BadAnswer(status)),
+            Redirect::ToHttps,
+        ));
+    }
+    if health.head.status != StatusCode::OK {
+        return Err(Unreachable::BadAnswer(health.head.status.as_u16()));
+    }
+    let report = Report::from_harbor_json(&health.body).map_err(|_| Unreachable::Unreadable)?;
+    let ping = match ask(connector, target, settings, (host, PING)).await {
+        Ok(answer) if is_ping(answer.head.status) => Ping::Answered,
+        Ok(answer) => Ping::Failed(Unreachable::BadAnswer(answer.head.status.as_u16())),
+        Err(reason) => Ping::Failed(reason),
+    };
+    Ok((report.with_ping(ping), Redirect::None))
+}
+
+async fn ask_ping(
+    connector: &Connector,
+    target: &Target,
+    settings: &ProbeSettings,
+    host: &str,
+) -> Result<(Report, Redirect), Unreachable> {
+    let answer = ask(connector, target, settings, (host, PING)).await?;
+    let redirect = redirect(&answer);
+    Ok((
+        answered(is_ping(answer.head.status), answer.head.status)?,
+        redirect,
+    ))
+}
+
+/// Without credentials a healthy registry answers 401; an open one 200.
+fn is_ping(status: StatusCode) -> bool {
+    matches!(status, StatusCode::OK | StatusCode::UNAUTHORIZED)
+}
+
+fn answered(good: bool, status: StatusCode) -> Result<Report, Unreachable> {
+    if good {
+        Ok(Report::Answered {
+            parts: Vec::new(),
+            ping: Ping::Answered,
+        })
+    } else {
+        Err(Unreachable::BadAnswer(status.as_u16()))
+    }
+}
+
+struct Answer {
+    head: ResponseHeader,
+    body: Vec<u8>,
+}
+
+fn redirect(answer: &Answer) -> Redirect {
+    let moved = matches!(
+        answer.head.status,
+        StatusCode::MOVED_PERMANENTLY | StatusCode::PERMANENT_REDIRECT
+    );
+    let location = answer.head.headers.get(header::LOCATION);
+    let https = location.is_some_and(|value| value.as_bytes().starts_with(b"https://"));
+    if moved && https {
+        Redirect::ToHttps
+    } else {
+        Redirect::None
+    }
+}
+
+async fn ask(
+    connector: &Connector,
+    target: &Target,
+    settings: &ProbeSettings,
+    (host, path): (&str, &str),
+) -> Result<Answer, Unreachable> {
+    let timeouts = Timeouts {
+        connect: settings.timeout,
+        write: settings.timeout,
+        read: settings.timeout,
+        commit: settings.timeout,
+        idle: settings.interval * 3,
+    };
+    let peer = target
+        .peer(&timeouts, Pace::Read)
+        .ok_or(Unreachable::Unresolved)?;
+    let request = request(host, path).map_err(|error| reason(&error))?;
+    let (mut session, _) = connector
+        .get_http_session(&peer)
+        .await
+        .map_err(|error| reason(&error))?;
+    target
+        .verify(session.digest())
+        .map_err(|_| Unreachable::Tls)?;
+    let answer = async {
+        session.write_request_header(Box::new(request)).await?;
+        session.finish_request_body().await?;
+        session.read_response_header().await?;
+        let head = session.response_header().cloned();
+        let head = head.ok_or_else(|| Error::new(ErrorType::InvalidHTTPHeader))?;
+        let mut body = Vec::new();
+        while let Some(piece) = session.read_response_body().await? {
+            if body.len() + piece.len() > MAX_BODY {
+                return Error::e_explain(ErrorType::ReadError, "document too large");
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(Answer { head, body })
+    };
+    let answer = answer.await.map_err(|error: Box<Error>| reason(&error))?;
+    connector
+        .release_http_session(session, &peer, Some(timeouts.idle))
+        .await;
+    Ok(answer)
+}
+
+fn request(host: &str, path: &str) -> pingora::Result<RequestHeader> {
+    let mut request = RequestHeader::build(Method::GET, path.as_bytes(), Some(6))?;
+    request.insert_header(header::HOST, host)?;
+    request.insert_header(
+        header::USER_AGENT,
+        concat!("pilotage/", env!("CARGO_PKG_VERSION")),
+    )?;
+    request.insert_header(header::ACCEPT, "application/json")?;
+    request.insert_header("X-Forwarded-Proto", "https")?;
+    Ok(request)
+}
+
+fn reason(error: &Error) -> Unreachable {
+    match error.etype() {
+        ErrorType::ConnectRefused => Unreachable::Refused,
+        ErrorType::ConnectTimedout
+        | ErrorType::TLSHandshakeTimedout
+        | ErrorType::ReadTimedout
+        | ErrorType::WriteTimedout => Unreachable::TimedOut,
+        ErrorType::TLSHandshakeFailure | ErrorType::InvalidCert | ErrorType::HandshakeError => {
+            Unreachable::Tls
+        }
+        ErrorType::InvalidHTTPHeader => Unreachable::Unreadable,
+        ErrorType::ConnectError | ErrorType::ConnectNoRoute | ErrorType::SocketError => {
+            Unreachable::Refused
+        }
+        _ => Unreachable::Closed,
+    }
+}
+
+const HEALTH: &str = "/api/v2.0/health";
+const PING: &str = "/v2/";
+/// Harbor's health document is about a kilobyte.
+const MAX_BODY: usize = 64 * 1024;
