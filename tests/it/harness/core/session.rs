@@ -1,0 +1,165 @@
+//! Browser sessions, kept in the Redis that all nodes share, under the cookie `sid`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hyper::Request;
+use hyper::header::COOKIE;
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, FromRedisValue};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+/// The sessions of a cluster, and the sizes of uploads, which Harbor keeps beside them.
+pub(super) struct Sessions {
+    client: Option<redis::Client>,
+    prefix: String,
+    connection: Mutex<Option<MultiplexedConnection>>,
+}
+
+/// Redis is gone.
+#[derive(Debug)]
+pub(super) struct NoRedis;
+
+/// How long Harbor tries before it gives Redis up for one request.
+const PATIENCE: Duration = Duration::from_millis(500);
+const LIFE_SECONDS: u32 = 24 * 3600;
+
+/// The session of one request, and what its answer has to say about it.
+#[derive(Debug)]
+pub(super) struct Session {
+    id: String,
+    user: Option<String>,
+    cookies: Vec<String>,
+}
+
+impl Session {
+    /// For requests whose session does not count.
+    pub(super) fn none() -> Self {
+        Self {
+            id: String::new(),
+            user: None,
+            cookies: Vec::new(),
+        }
+    }
+
+    pub(super) fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    pub(super) fn set_cookies(self) -> Vec<String> {
+        self.cookies
+    }
+}
+
+impl Sessions {
+    pub(super) fn new(address: Option<SocketAddr>, prefix: &str) -> Self {
+        Self {
+            client: address
+                .map(|address| redis::Client::open(format!("redis://{address}")).unwrap()),
+            prefix: prefix.to_owned(),
+            connection: Mutex::new(None),
+        }
+    }
+
+    /// The session of this cookie. Without one, with one nobody knows, and without Redis: a new one, which the answer
+    /// sets as a cookie.
+    pub(super) async fn open(&self, cookie: Option<String>) -> Session {
+        if let Some(id) = cookie
+            && let Ok(Some(user)) = self.ask::<Option<String>>(Cmd::get(self.key(&id))).await
+        {
+            let user = Some(user).filter(|user| !user.is_empty());
+            return Session {
+                id,
+                user,
+                cookies: Vec::new(),
+            };
+        }
+        let mut session = Session::none();
+        self.renew(&mut session, "").await;
+        session
+    }
+
+    /// Gives a session a new id, as a login does.
+    pub(super) async fn renew(&self, session: &mut Session, user: &str) {
+        if !session.id.is_empty() {
+            drop(self.ask::<()>(Cmd::del(self.key(&session.id))).await);
+        }
+        session.id = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+        session.user = Some(user.to_owned()).filter(|user| !user.is_empty());
+        let mut store = Cmd::set(self.key(&session.id), user);
+        store.arg("EX").arg(LIFE_SECONDS);
+        drop(self.ask::<()>(store).await);
+        session.cookies = vec![format!("sid={}; Path=/; HttpOnly", session.id)];
+    }
+
+    /// Ends a session: gone from Redis, and the browser is told to forget it.
+    pub(super) async fn end(&self, session: &mut Session) {
+        drop(self.ask::<()>(Cmd::del(self.key(&session.id))).await);
+        session.user = None;
+        session
+            .cookies
+            .push("sid=; Path=/; Max-Age=0; HttpOnly".to_owned());
+    }
+
+    /// Remembers how many bytes of an upload the registry accepted.
+    pub(super) async fn remember_size(&self, upload: &str, size: u64) -> Result<(), NoRedis> {
+        let mut store = Cmd::set(self.size_key(upload), size);
+        store.arg("EX").arg(LIFE_SECONDS);
+        self.ask(store).await
+    }
+
+    /// What was remembered; nothing, when Redis was started anew in between.
+    pub(super) async fn remembered_size(&self, upload: &str) -> Result<Option<u64>, NoRedis> {
+        self.ask(Cmd::get(self.size_key(upload))).await
+    }
+
+    pub(super) async fn ping(&self) -> Result<(), NoRedis> {
+        self.ask::<String>(redis::cmd("PING")).await.map(drop)
+    }
+
+    fn key(&self, id: &str) -> String {
+        format!("{}session:{id}", self.prefix)
+    }
+
+    fn size_key(&self, upload: &str) -> String {
+        format!("{}upload:{upload}", self.prefix)
+    }
+
+    async fn ask<T: FromRedisValue>(&self, command: Cmd) -> Result<T, NoRedis> {
+        let Some(client) = &self.client else {
+            return Err(NoRedis);
+        };
+        let mut kept = self.connection.lock().await;
+        // A kept connection may have died with the Redis of before: then once more on a fresh one.
+        if let Some(mut connection) = kept.take()
+            && let Ok(Ok(value)) = timeout(PATIENCE, command.query_async(&mut connection)).await
+        {
+            *kept = Some(connection);
+            return Ok(value);
+        }
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while tokio::time::Instant::now() < deadline {
+            let connected = timeout(PATIENCE, client.get_multiplexed_async_connection()).await;
+            if let Ok(Ok(mut connection)) = connected
+                && let Ok(Ok(value)) = timeout(PATIENCE, command.query_async(&mut connection)).await
+            {
+                *kept = Some(connection);
+                return Ok(value);
+            }
+            tokio::time::sleep(PATIENCE / 10).await;
+        }
+        Err(NoRedis)
+    }
+}
+
+/// The value of a cookie.
+pub(super) fn cookie<B>(request: &Request<B>, name: &str) -> Option<String> {
+    let all = request.headers().get_all(COOKIE);
+    all.iter()
+        .filter_map(|header| header.to_str().ok())
+        .flat_map(|header| header.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(found, _)| *found == name)
+        .map(|(_, value)| value.to_owned())
+}

@@ -1,0 +1,13 @@
+//! End to end: our built binary before real nodes, with real clients.
+
+mod core_recordings;
+mod harness;
+
+/// Not a test: the process of a node's core, which the harness starts from this same program.
+#[test]
+#[ignore = "the core of a node lives in here; the harness starts it"]
+fn core_process() {
+    if let Some(config) = std::env::var_os(harness::core::CONFIG_VARIABLE) {
+        harness::core::serve_file(std::path::Path::new(&config));
+    }
+}
