@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 
 use crate::affinity::recent::Recent;
 use crate::config::Settings;
-use crate::edge::entrance::{Entrance, serve_plain};
+use crate::edge::entrance::{Doors, Entrance, serve_plain};
 use crate::edge::gate::Gate;
 use crate::edge::listen::{Inherited, ListenError, listen};
 use crate::edge::lookout::Lookout;
@@ -118,7 +118,7 @@ async fn serve(
         gate,
         lookout: Arc::clone(&lookout),
         metrics: Arc::clone(&metrics),
-        log,
+        log: log.clone(),
         running: Arc::clone(&running),
     };
     let mut entrance = Entrance::new(edge, settings.limits.clone(), threads, stopped.clone());
@@ -134,13 +134,10 @@ async fn serve(
     let listener = listen(settings.admin.address, &mut Inherited::default())?;
     let admin_address = listener.local_addr()?;
     let mut background = JoinSet::new();
-    background.spawn(serve_plain(
-        HttpServer::new_app(admin),
-        listener,
-        settings.limits.clone(),
-        Arc::clone(&metrics),
-        stopped.clone(),
-    ));
+    let limits = settings.limits.clone();
+    let app = HttpServer::new_app(admin);
+    let desk = Doors::new(app, limits, Arc::clone(&metrics), log, stopped.clone());
+    background.spawn(serve_plain(listener, desk));
     let parts = Parts {
         path,
         metrics,

@@ -12,6 +12,7 @@ use crate::edge::snapshot::{Place, Snapshot};
 use crate::fleet::health::{Observation, PartState, Report, Unreachable};
 use crate::observe::labels::{Misfit, Probe};
 use crate::observe::metrics::Metrics;
+use crate::upstream::peer::Learnt;
 use crate::upstream::probe::{Redirect, probe};
 
 use super::assemble::resolve_one;
@@ -43,13 +44,23 @@ impl Prober {
             probes.spawn(async move {
                 sleep(jitter(snapshot.probe.interval)).await;
                 let host = snapshot.served.first();
-                let finding = probe(&connector, &place.target, &snapshot.probe, host).await;
-                (place, finding)
+                let ask = || probe(&connector, &place.target, &snapshot.probe, host);
+                let mut finding = ask().await;
+                // A node that wants to be spoken to over TLS is asked again in the way it wants.
+                let redirect = finding.redirect.clone();
+                if let Redirect::ToHttps { location } = &redirect
+                    && place.target.learn_https(location) == Learnt::New
+                {
+                    finding = ask().await;
+                }
+                (place, finding, redirect)
             });
         }
         while let Some(done) = probes.join_next().await {
-            let Ok((place, finding)) = done else { continue };
-            if finding.redirect == Redirect::ToHttps {
+            let Ok((place, finding, redirect)) = done else {
+                continue;
+            };
+            if redirect != Redirect::None {
                 self.lookout
                     .misfit(place.node.id(), Misfit::RedirectsToHttps);
             }

@@ -2,6 +2,7 @@
 //!
 //! Every connection is one task. What is refused here is counted, and never costs more than the handshake.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,8 +17,10 @@ use rustls::ServerConfig;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use crate::observe::labels::{ConnectionClose, Handshake, Refusal};
+use crate::observe::labels::{ConnectionClose, Handshake, Outcome, Refusal};
+use crate::observe::log::Log;
 use crate::observe::metrics::Metrics;
+use crate::observe::record::Record;
 use crate::rewrite::Scheme;
 
 use super::connection::{Connection, Connections, Crowded, Place};
@@ -42,11 +45,12 @@ pub(super) enum Welcome {
 }
 
 /// What all listeners share: the application behind them and the counts of who is in.
-pub(super) struct Doors<A> {
+pub struct Doors<A> {
     pub(super) app: Arc<A>,
     pub(super) limits: ArcSwap<Limits>,
     pub(super) connections: Arc<Connections>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) log: Log,
     pub(super) stop: watch::Receiver<bool>,
     /// Bytes that all HTTP/2 receive windows together allow clients to send ahead.
     pub(super) promised: Arc<AtomicU64>,
@@ -77,7 +81,34 @@ impl Drop for Promise {
     }
 }
 
+impl<A> fmt::Debug for Doors<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Doors")
+            .field("connections", &self.connections)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<A: ServerApp + Send + Sync + 'static> Doors<A> {
+    /// Doors in front of `app`, closed when `stop` says so.
+    pub fn new(
+        app: A,
+        limits: Limits,
+        metrics: Arc<Metrics>,
+        log: Log,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            app: Arc::new(app),
+            limits: ArcSwap::from_pointee(limits),
+            connections: Arc::default(),
+            metrics,
+            log,
+            stop,
+            promised: Arc::default(),
+        }
+    }
+
     /// Finds a place for the client, or closes the socket.
     pub(super) fn admit(&self, peer: SocketAddr) -> Option<Place> {
         let limits = self.limits.load();
@@ -157,6 +188,7 @@ impl<A: ServerApp + Send + Sync + 'static> Doors<A> {
     }
 
     async fn serve(&self, stream: Stream, connection: Arc<Connection>, limits: &Limits) {
+        let _open = self.metrics.connection_opened();
         let guarded = Box::new(Guarded::new(stream, Arc::clone(&connection), limits));
         // Each connection has a stop signal of its own, so that age ends it as gently as a stop does.
         let (stop, stopped) = watch::channel(*self.stop.borrow());
@@ -178,10 +210,44 @@ impl<A: ServerApp + Send + Sync + 'static> Doors<A> {
                 work.await;
             }
         }
-        if connection.header_open() && connection.running() == 0 {
-            self.metrics.connection_refused(Refusal::Malformed);
-            tracing::debug!(client = %connection.peer, "request header not understood or not completed");
+        if let Some(limit) = connection.expired() {
+            self.metrics.connection_closed(limit);
         }
+        if connection.header_open() && connection.running() == 0 {
+            self.record_malformed(&connection);
+        }
+    }
+
+    /// What the parser refused, or the client never finished, has a record as well.
+    fn record_malformed(&self, connection: &Connection) {
+        self.metrics.connection_refused(Refusal::Malformed);
+        let answered = connection.answered();
+        self.log.access(&Record {
+            request_id: "",
+            client: connection.peer.ip().to_canonical(),
+            method: "",
+            host: None,
+            protocol: "HTTP/1.1",
+            tls: None,
+            route: "unknown",
+            repo: None,
+            reference: None,
+            session: None,
+            node: None,
+            attempt: 0,
+            takeovers: 0,
+            status: if answered { 400 } else { 0 },
+            fault: Some("malformed"),
+            outcome: if answered {
+                Outcome::Refused
+            } else {
+                Outcome::ClientLeft
+            },
+            bytes_in: 0,
+            bytes_out: 0,
+            first_byte: None,
+            total: connection.opened.elapsed(),
+        });
     }
 }
 

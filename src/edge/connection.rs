@@ -8,6 +8,9 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::time::Instant;
+
+use crate::observe::labels::ConnectionClose;
 use crate::rewrite::Scheme;
 
 use super::scan::Finding;
@@ -18,11 +21,14 @@ pub struct Connection {
     pub(super) peer: SocketAddr,
     pub(super) local: SocketAddr,
     pub(super) scheme: Scheme,
+    pub(super) opened: Instant,
     running: AtomicUsize,
     uploading: AtomicUsize,
     header_open: AtomicBool,
     finding: AtomicU8,
+    answered: AtomicBool,
     aged: AtomicBool,
+    expired: Mutex<Option<ConnectionClose>>,
 }
 
 impl Connection {
@@ -31,11 +37,14 @@ impl Connection {
             peer,
             local,
             scheme,
+            opened: Instant::now(),
+            answered: AtomicBool::new(false),
             running: AtomicUsize::new(0),
             uploading: AtomicUsize::new(0),
             header_open: AtomicBool::new(false),
             finding: AtomicU8::new(0),
             aged: AtomicBool::new(false),
+            expired: Mutex::default(),
         }
     }
 
@@ -75,6 +84,16 @@ impl Connection {
 
     pub(super) fn open_header(&self) {
         self.header_open.store(true, Ordering::Release);
+        self.answered.store(false, Ordering::Release);
+    }
+
+    /// Something was written: the parser's refusal, if no request was made of the header.
+    pub(super) fn note_answer(&self) {
+        self.answered.store(true, Ordering::Release);
+    }
+
+    pub(super) fn answered(&self) -> bool {
+        self.answered.load(Ordering::Acquire)
     }
 
     pub(super) fn note(&self, finding: Finding) {
@@ -93,6 +112,16 @@ impl Connection {
             2 => Finding::TooLarge,
             _ => Finding::Clean,
         }
+    }
+
+    /// A time limit ended the connection.
+    pub(super) fn expire(&self, limit: ConnectionClose) {
+        *self.expired.lock().unwrap_or_else(PoisonError::into_inner) = Some(limit);
+    }
+
+    /// The time limit that ended the connection, if one did.
+    pub(super) fn expired(&self) -> Option<ConnectionClose> {
+        *self.expired.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// From now on the connection ends with its running requests.

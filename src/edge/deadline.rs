@@ -20,6 +20,8 @@ use pingora::protocols::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::observe::labels::ConnectionClose;
+
 use super::connection::Connection;
 use super::scan::{Finding, Scan};
 use super::settings::Limits;
@@ -118,16 +120,21 @@ impl Guarded {
     }
 
     /// How long the next byte from the client may take, when somebody waits for it.
-    fn read_limit(&self) -> Option<Duration> {
+    fn read_limit(&self) -> Option<(Duration, ConnectionClose)> {
         let connection = &self.connection;
         match self.version {
-            Version::One if connection.header_open() => Some(self.times.header),
-            Version::One if connection.running() == 0 => Some(self.times.idle),
+            Version::One if connection.header_open() => {
+                Some((self.times.header, ConnectionClose::HeaderTimeout))
+            }
+            Version::One | Version::Two if connection.running() == 0 => {
+                Some((self.times.idle, ConnectionClose::IdleTimeout))
+            }
             // The HTTP layer times the reads of a body itself.
             Version::One => None,
-            Version::Two if connection.running() == 0 => Some(self.times.idle),
             // A node that stalls stops the client too and is found first, after the same time.
-            Version::Two if connection.uploading() > 0 => Some(self.times.client * 2),
+            Version::Two if connection.uploading() > 0 => {
+                Some((self.times.client * 2, ConnectionClose::ClientTimeout))
+            }
             Version::Two => None,
         }
     }
@@ -177,10 +184,11 @@ impl AsyncRead for Guarded {
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => {
-                let Some(limit) = this.read_limit() else {
+                let Some((limit, close)) = this.read_limit() else {
                     return Poll::Pending;
                 };
                 ready!(this.read.poll_expired(limit, context));
+                this.connection.expire(close);
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
         }
@@ -207,6 +215,7 @@ impl Guarded {
                 let since = *self.blocked.get_or_insert(now);
                 self.write.progress(since);
                 ready!(self.write.poll_expired(self.times.client, context));
+                self.connection.expire(ConnectionClose::ClientTimeout);
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
         }
@@ -221,6 +230,9 @@ impl AsyncWrite for Guarded {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.inner).poll_write(context, bytes);
+        if this.connection.header_open() && outcome.is_ready() {
+            this.connection.note_answer();
+        }
         this.written(outcome, context)
     }
 

@@ -1,7 +1,6 @@
 //! The entrance as a whole: all listeners in front of one application.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwap;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ServerApp};
@@ -12,9 +11,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::observe::metrics::Metrics;
-
-use super::accept::{Doors, ListenerTls, Welcome};
+pub use super::accept::Doors;
+use super::accept::{ListenerTls, Welcome};
 use super::connection::Connections;
 use super::listen::accept_all;
 use super::phases::Edge;
@@ -44,14 +42,14 @@ impl Entrance {
             upstream_keepalive_pool_size: KEPT_CONNECTIONS,
             ..ServerConf::default()
         };
-        let metrics = Arc::clone(&edge.metrics);
+        let (metrics, log) = (Arc::clone(&edge.metrics), edge.log.clone());
         let mut proxy = http_proxy(&Arc::new(conf), edge);
         proxy.h2_options = Some(h2_options(&limits));
         let mut options = HttpServerOptions::default();
         options.keepalive_request_limit = Some(limits.requests_per_connection);
         options.h2_idle_timeout = Some(limits.idle_timeout);
         proxy.server_options = Some(options);
-        let doors = Arc::new(Doors::new(Arc::new(proxy), limits, metrics, stop));
+        let doors = Arc::new(Doors::new(proxy, limits, metrics, log, stop));
         Self {
             doors,
             welcomes: Vec::new(),
@@ -113,34 +111,12 @@ impl Entrance {
     }
 }
 
-/// Serves `app` on a plain listener with limits of its own: the admin pages.
-pub fn serve_plain<A: ServerApp + Send + Sync + 'static>(
-    app: A,
+/// Serves what stands behind `doors` on a plain listener: the admin pages.
+pub async fn serve_plain<A: ServerApp + Send + Sync + 'static>(
     listener: TcpListener,
-    limits: Limits,
-    metrics: Arc<Metrics>,
-    stop: watch::Receiver<bool>,
-) -> impl Future<Output = ()> {
-    let doors = Arc::new(Doors::new(Arc::new(app), limits, metrics, stop));
-    accept_all(listener, doors, Arc::new(Welcome::Plain))
-}
-
-impl<A> Doors<A> {
-    fn new(
-        app: Arc<A>,
-        limits: Limits,
-        metrics: Arc<Metrics>,
-        stop: watch::Receiver<bool>,
-    ) -> Self {
-        Self {
-            app,
-            limits: ArcSwap::from_pointee(limits),
-            connections: Arc::default(),
-            metrics,
-            stop,
-            promised: Arc::new(AtomicU64::new(0)),
-        }
-    }
+    doors: Doors<A>,
+) {
+    accept_all(listener, Arc::new(doors), Arc::new(Welcome::Plain)).await;
 }
 
 /// Starts from bounded defaults: the bare ones of HTTP/2 allow sixteen mebibytes of header and any number of streams.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use pingora::protocols::tls::CaType;
 use pingora::protocols::{Digest, TcpKeepalive};
 use pingora::upstreams::peer::HttpPeer;
@@ -33,6 +33,13 @@ pub struct TargetError {
 #[error("the certificate does not have the pinned fingerprint")]
 pub struct WrongFingerprint;
 
+/// Whether a redirect taught something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Learnt {
+    New,
+    Nothing,
+}
+
 /// Which of the timers an exchange needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
@@ -48,7 +55,15 @@ pub struct Target {
     addresses: ArcSwap<Vec<SocketAddr>>,
     turn: AtomicUsize,
     authorities: Option<Arc<CaType>>,
+    learnt: ArcSwapOption<Secure>,
     group: u64,
+}
+
+/// Where a node that was written down with http wants to be spoken to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Secure {
+    name: String,
+    port: u16,
 }
 
 impl fmt::Debug for Target {
@@ -88,6 +103,7 @@ impl Target {
             addresses: ArcSwap::default(),
             turn: AtomicUsize::new(0),
             authorities,
+            learnt: ArcSwapOption::empty(),
             group,
         })
     }
@@ -107,6 +123,30 @@ impl Target {
         self.addresses.store(Arc::new(addresses));
     }
 
+    /// Takes the word of a node that redirects http to https: from now on it is spoken to over TLS, at the same
+    /// addresses and under the name it gave, verified with the system's authorities.
+    ///
+    /// Nothing changes for a node that was written down with https.
+    pub fn learn_https(&self, location: &str) -> Learnt {
+        let uri: Option<http::Uri> = location.parse().ok();
+        let secure = uri
+            .filter(|uri| uri.scheme_str() == Some("https"))
+            .and_then(|uri| {
+                let name = uri.host()?.trim_matches(['[', ']']).to_owned();
+                Some(Secure {
+                    name,
+                    port: uri.port_u16().unwrap_or(443),
+                })
+            });
+        match (&self.settings.scheme, secure) {
+            (NodeScheme::Http, Some(secure)) if self.learnt.load().as_deref() != Some(&secure) => {
+                self.learnt.store(Some(Arc::new(secure)));
+                Learnt::New
+            }
+            (NodeScheme::Http | NodeScheme::Https { .. }, _) => Learnt::Nothing,
+        }
+    }
+
     /// The peer for one exchange, or `None` while the node's name has no address.
     ///
     /// A node with several addresses is asked at each in turn.
@@ -115,7 +155,13 @@ impl Target {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let address = *addresses.get(turn.checked_rem(addresses.len())?)?;
         let mut peer = match &self.settings.scheme {
-            NodeScheme::Http => HttpPeer::new(address, false, String::new()),
+            NodeScheme::Http => match &*self.learnt.load() {
+                None => HttpPeer::new(address, false, String::new()),
+                Some(secure) => {
+                    let address = SocketAddr::new(address.ip(), secure.port);
+                    HttpPeer::new(address, true, secure.name.clone())
+                }
+            },
             NodeScheme::Https { name, verify } => {
                 let mut peer = HttpPeer::new(address, true, name.clone());
                 // The fingerprint is compared before the first byte is sent.

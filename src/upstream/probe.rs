@@ -22,10 +22,10 @@ pub struct Finding {
 }
 
 /// Whether the node sends its visitors to https.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Redirect {
     None,
-    ToHttps,
+    ToHttps { location: String },
 }
 
 /// Asks one node once.
@@ -40,26 +40,24 @@ pub async fn probe(
     let asking = async {
         match &settings.kind {
             ProbeKind::Harbor => ask_harbor(connector, target, settings, host).await,
-            ProbeKind::Registry => ask_ping(connector, target, settings, host).await,
+            ProbeKind::Registry => {
+                let answer = ask(connector, target, settings, (host, PING)).await?;
+                Ok(simple(is_ping(answer.head.status), &answer))
+            }
             ProbeKind::Path(path) => {
                 let answer = ask(connector, target, settings, (host, path)).await?;
-                let redirect = redirect(&answer);
-                let good = answer.head.status.is_success();
-                Ok((answered(good, answer.head.status)?, redirect))
+                Ok(simple(answer.head.status.is_success(), &answer))
             }
         }
     };
-    match timeout(settings.timeout, asking).await {
-        Ok(Ok((report, redirect))) => Finding { report, redirect },
-        Ok(Err(reason)) => Finding {
-            report: Report::Unreachable(reason),
-            redirect: Redirect::None,
-        },
-        Err(_) => Finding {
-            report: Report::Unreachable(Unreachable::TimedOut),
-            redirect: Redirect::None,
-        },
-    }
+    let outcome = match timeout(settings.timeout, asking).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Unreachable::TimedOut),
+    };
+    outcome.unwrap_or_else(|reason| Finding {
+        report: Report::Unreachable(reason),
+        redirect: Redirect::None,
+    })
 }
 
 async fn ask_harbor(
@@ -67,17 +65,10 @@ async fn ask_harbor(
     target: &Target,
     settings: &ProbeSettings,
     host: &str,
-) -> Result<(Report, Redirect), Unreachable> {
+) -> Result<Finding, Unreachable> {
     let health = ask(connector, target, settings, (host, HEALTH)).await?;
-    if redirect(&health) == Redirect::ToHttps {
-        let status = health.head.status.as_u16();
-        return Ok((
-            Report::Unreachable(Unreachable::BadAnswer(status)),
-            Redirect::ToHttps,
-        ));
-    }
     if health.head.status != StatusCode::OK {
-        return Err(Unreachable::BadAnswer(health.head.status.as_u16()));
+        return Ok(simple(false, &health));
     }
     let report = Report::from_harbor_json(&health.body).map_err(|_| Unreachable::Unreadable)?;
     let ping = match ask(connector, target, settings, (host, PING)).await {
@@ -85,21 +76,11 @@ async fn ask_harbor(
         Ok(answer) => Ping::Failed(Unreachable::BadAnswer(answer.head.status.as_u16())),
         Err(reason) => Ping::Failed(reason),
     };
-    Ok((report.with_ping(ping), Redirect::None))
-}
-
-async fn ask_ping(
-    connector: &Connector,
-    target: &Target,
-    settings: &ProbeSettings,
-    host: &str,
-) -> Result<(Report, Redirect), Unreachable> {
-    let answer = ask(connector, target, settings, (host, PING)).await?;
-    let redirect = redirect(&answer);
-    Ok((
-        answered(is_ping(answer.head.status), answer.head.status)?,
+    let redirect = Redirect::None;
+    Ok(Finding {
+        report: report.with_ping(ping),
         redirect,
-    ))
+    })
 }
 
 /// Without credentials a healthy registry answers 401; an open one 200.
@@ -107,14 +88,19 @@ fn is_ping(status: StatusCode) -> bool {
     matches!(status, StatusCode::OK | StatusCode::UNAUTHORIZED)
 }
 
-fn answered(good: bool, status: StatusCode) -> Result<Report, Unreachable> {
-    if good {
-        Ok(Report::Answered {
+/// What one answer says of a node that has no components.
+fn simple(good: bool, answer: &Answer) -> Finding {
+    let report = if good {
+        Report::Answered {
             parts: Vec::new(),
             ping: Ping::Answered,
-        })
+        }
     } else {
-        Err(Unreachable::BadAnswer(status.as_u16()))
+        Report::Unreachable(Unreachable::BadAnswer(answer.head.status.as_u16()))
+    };
+    Finding {
+        report,
+        redirect: redirect(answer),
     }
 }
 
@@ -129,11 +115,12 @@ fn redirect(answer: &Answer) -> Redirect {
         StatusCode::MOVED_PERMANENTLY | StatusCode::PERMANENT_REDIRECT
     );
     let location = answer.head.headers.get(header::LOCATION);
-    let https = location.is_some_and(|value| value.as_bytes().starts_with(b"https://"));
-    if moved && https {
-        Redirect::ToHttps
-    } else {
-        Redirect::None
+    let location = location.and_then(|value| value.to_str().ok());
+    match location.filter(|text| moved && text.starts_with("https://")) {
+        Some(location) => Redirect::ToHttps {
+            location: location.to_owned(),
+        },
+        None => Redirect::None,
     }
 }
 

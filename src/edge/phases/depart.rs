@@ -50,8 +50,15 @@ impl Edge {
                 return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
             }
             Verdict::RedirectsToHttps => {
+                let location = head.headers.get(header::LOCATION);
+                if let Some(location) = location.and_then(|value| value.to_str().ok()) {
+                    current.place.target.learn_https(location);
+                }
                 self.lookout
                     .misfit(current.place.node.id(), Misfit::RedirectsToHttps);
+                // The client would be sent round in a circle.
+                exchange.fault = Some(Fault::Node(NodeTrouble::BadAnswer));
+                return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
             }
             Verdict::Served | Verdict::SharedFault(_) => {}
         }
