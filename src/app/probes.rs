@@ -1,6 +1,7 @@
 //! Probing all nodes, round by round.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector;
@@ -35,14 +36,14 @@ impl Prober {
         }
     }
 
-    /// Probes every node once, all at the same time but for some jitter.
-    pub(super) async fn round(&self, snapshot: &Arc<Snapshot>) {
+    /// Probes every node once, all at the same time but for some jitter that grows with `spread`.
+    pub(super) async fn round(&self, snapshot: &Arc<Snapshot>, spread: Duration) {
         let mut probes = JoinSet::new();
         for place in &snapshot.targets {
             let (place, snapshot) = (Arc::clone(place), Arc::clone(snapshot));
             let connector = Arc::clone(&self.connector);
             probes.spawn(async move {
-                sleep(jitter(snapshot.probe.interval)).await;
+                sleep(jitter(spread)).await;
                 let host = snapshot.served.first();
                 let ask = || probe(&connector, &place.target, &snapshot.probe, host);
                 let mut finding = ask().await;

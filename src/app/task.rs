@@ -26,11 +26,14 @@ pub(super) fn spawn_all(parts: &Parts, tasks: &mut JoinSet<()>, stop: &watch::Re
     let prober = Prober::new(Arc::clone(&parts.lookout), Arc::clone(&metrics));
     let snapshot = Arc::clone(&parts.snapshot);
     tasks.spawn(until_stop(stop.clone(), async move {
+        // The first requests are waiting for the first word.
+        let mut spread = Duration::ZERO;
         loop {
             let now = snapshot.load_full();
-            prober.round(&now).await;
+            prober.round(&now, spread).await;
             metrics.task_succeeded(Task::Probes, SystemTime::now());
-            sleep(now.probe.interval).await;
+            spread = now.probe.interval;
+            sleep(spread).await;
         }
     }));
     let metrics = Arc::clone(&parts.metrics);

@@ -35,13 +35,8 @@ impl Drop for Seat<'_> {
 impl Gate {
     /// Waits until a node may have become usable, at most until `deadline`, if fewer than `limit` wait.
     ///
-    /// `look` is called when the wait has been registered: what it finds cannot be missed.
-    pub async fn wait(
-        &self,
-        deadline: Instant,
-        limit: usize,
-        look: impl FnOnce() -> Found,
-    ) -> Waited {
+    /// What changed just before the wait can be missed: whoever waits looks again from time to time.
+    pub async fn wait(&self, deadline: Instant, limit: usize) -> Waited {
         let add = |waiting: usize| (waiting < limit).then_some(waiting + 1);
         if self
             .waiting
@@ -51,13 +46,7 @@ impl Gate {
             return Waited::Full;
         }
         let _seat = Seat(&self.waiting);
-        let changed = self.changed.notified();
-        tokio::pin!(changed);
-        changed.as_mut().enable();
-        if look() == Found::Yes {
-            return Waited::Changed;
-        }
-        match timeout_at(deadline, changed).await {
+        match timeout_at(deadline, self.changed.notified()).await {
             Ok(()) => Waited::Changed,
             Err(_) => Waited::Expired,
         }
@@ -76,13 +65,6 @@ impl Gate {
     }
 }
 
-/// Whether there is a node now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
-    Yes,
-    No,
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -95,7 +77,7 @@ mod tests {
         let gate = Arc::new(Gate::default());
         let until = Instant::now() + Duration::from_secs(30);
         let waiter = Arc::clone(&gate);
-        let waiting = tokio::spawn(async move { waiter.wait(until, 1, || Found::No).await });
+        let waiting = tokio::spawn(async move { waiter.wait(until, 1).await });
         while gate.waiting() == 0 {
             tokio::task::yield_now().await;
         }
@@ -105,21 +87,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_wait_has_an_end_and_a_change_before_it_is_seen() {
+    async fn a_wait_has_an_end() {
         let gate = Gate::default();
         let until = Instant::now() + Duration::from_secs(30);
-        assert_eq!(gate.wait(until, 1, || Found::No).await, Waited::Expired);
-        assert_eq!(gate.wait(until, 1, || Found::Yes).await, Waited::Changed);
+        assert_eq!(gate.wait(until, 1).await, Waited::Expired);
     }
 
     #[tokio::test(start_paused = true)]
     async fn only_so_many_may_wait() {
         let gate = Gate::default();
         let until = Instant::now() + Duration::from_secs(1);
-        let first = gate.wait(until, 1, || Found::No);
+        let first = gate.wait(until, 1);
         tokio::pin!(first);
         assert!(futures_poll_once(first.as_mut()).await.is_none());
-        assert_eq!(gate.wait(until, 1, || Found::No).await, Waited::Full);
+        assert_eq!(gate.wait(until, 1).await, Waited::Full);
         assert_eq!(first.await, Waited::Expired);
     }
 

@@ -7,6 +7,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 
 use crate::registry::error::parse_envelope;
 use crate::registry::route::{Audience, Route};
+use crate::rewrite::location::path_and_query;
 
 /// What an answer says about the node that gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +51,7 @@ pub fn judge(
     body: Option<&[u8]>,
 ) -> Verdict {
     let audience = route.audience();
-    if redirects_to_https(audience, status, headers) {
+    if redirects_to_https(route, status, headers) {
         return Verdict::RedirectsToHttps;
     }
     if status == StatusCode::UNAUTHORIZED && challenge_is_empty(headers) {
@@ -81,17 +82,18 @@ pub fn judge(
     }
 }
 
-fn redirects_to_https(audience: Audience, status: StatusCode, headers: &HeaderMap) -> bool {
+/// The same path over TLS: the answer of a port that only redirects.
+fn redirects_to_https(route: &Route, status: StatusCode, headers: &HeaderMap) -> bool {
     let moved = matches!(
         status,
         StatusCode::MOVED_PERMANENTLY | StatusCode::PERMANENT_REDIRECT
     );
-    let location = headers
-        .get(header::LOCATION)
-        .map(header::HeaderValue::as_bytes);
-    moved
-        && audience == Audience::Registry
-        && location.is_some_and(|value| value.starts_with(b"https://"))
+    let location = headers.get(header::LOCATION).filter(|value| {
+        moved && route.audience() == Audience::Registry && value.as_bytes().starts_with(b"https://")
+    });
+    let target = location.and_then(path_and_query);
+    let path = target.and_then(|target| target.split('?').next());
+    path.is_some_and(|path| path == route.to_string())
 }
 
 fn challenge_is_empty(headers: &HeaderMap) -> bool {
@@ -99,14 +101,13 @@ fn challenge_is_empty(headers: &HeaderMap) -> bool {
     challenges.peek().is_some() && challenges.all(|value| value.as_bytes().is_empty())
 }
 
-/// An unknown project has an empty challenge too; its message says so.
+/// An unknown project or path has an empty challenge too; its message begins otherwise, and quotes the client.
 fn names_database(body: &[u8]) -> bool {
     let entries = parse_envelope(body).unwrap_or_default();
     entries.iter().any(|entry| {
-        DATABASE_WORDS
-            .iter()
-            .any(|word| entry.message.contains(word))
-            && !entry.message.starts_with("project ")
+        let has = |word: &&str| entry.message.contains(*word);
+        let quotes = |begin: &&str| entry.message.starts_with(*begin);
+        DATABASE_WORDS.iter().any(has) && !CLIENT_WORDS.iter().any(quotes)
     })
 }
 
@@ -122,4 +123,6 @@ fn is_untyped(headers: &HeaderMap) -> bool {
 }
 
 /// What Harbor's messages contain when its database cannot be reached.
-const DATABASE_WORDS: [&str; 4] = ["dial tcp", "database", "driver: bad connection", "SQLSTATE"];
+const DATABASE_WORDS: [&str; 4] = ["dial tcp", "database", "bad connection", "SQLSTATE"];
+/// How Harbor's messages begin when the client asked for what there is not.
+const CLIENT_WORDS: [&str; 2] = ["project ", "un-recognized request"];

@@ -23,7 +23,7 @@ use crate::rewrite::{forwarded, hop, systeminfo};
 
 use super::super::exchange::{Current, Exchange};
 use super::super::fault::{Fault, NodeTrouble};
-use super::super::gate::{Found, Waited};
+use super::super::gate::Waited;
 use super::super::plan::{Likes, Repeat, STATE};
 use super::super::snapshot::Place;
 use super::Edge;
@@ -41,8 +41,7 @@ impl Edge {
                 Ok(Box::new(peer))
             }
             Err(fault) => {
-                // What happened to the nodes that were asked says more than that there are no others.
-                exchange.fault.get_or_insert(fault);
+                exchange.fault = Some(fault);
                 Err(Error::new_in(ErrorType::InternalError))
             }
         }
@@ -78,8 +77,7 @@ impl Edge {
                 return Err(fault);
             }
             let pause = until.min(Instant::now() + RECHECK);
-            let look = || Found::No;
-            match self.gate.wait(pause, retry.queue_length, look).await {
+            match self.gate.wait(pause, retry.queue_length).await {
                 Waited::Changed | Waited::Expired => waited = Some(Wait::Placed),
                 Waited::Full => {
                     self.metrics.wait_done(Wait::QueueFull);

@@ -16,7 +16,8 @@ use crate::observe::labels::{Attempt, Direction, Misfit, Outcome};
 use crate::observe::record::Record;
 use crate::registry::route::Route;
 use crate::rewrite::answer::{Misfit as Found, View};
-use crate::rewrite::{self, Edit, LocationForm, PublicUrl, location, systeminfo};
+use crate::rewrite::{self, Edit, LocationForm, PublicUrl, hop, location, systeminfo};
+use crate::upstream::settings::NodeScheme;
 use crate::upstream::verdict::{Verdict, judge};
 
 use super::super::answer;
@@ -54,8 +55,7 @@ impl Edge {
                 if let Some(location) = location.and_then(|value| value.to_str().ok()) {
                     current.place.target.learn_https(location);
                 }
-                self.lookout
-                    .misfit(current.place.node.id(), Misfit::RedirectsToHttps);
+                self.misfit(&current.place, Misfit::RedirectsToHttps);
                 // The client would be sent round in a circle.
                 exchange.fault = Some(Fault::Node(NodeTrouble::BadAnswer));
                 return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
@@ -98,15 +98,20 @@ impl Edge {
             public,
             form: snapshot.public.location,
             node: &place.names,
+            known: &snapshot.public.names,
         };
         let raw_location = head.headers.get(header::LOCATION).cloned();
         let route = &arrival.target.route;
         let rewritten = rewrite::answer(route, head.status, &head.headers, &view);
-        for edit in &rewritten.edits {
+        let upgrade = hop::Upgrade::Refused;
+        for edit in hop::response(&head.headers, upgrade)
+            .iter()
+            .chain(&rewritten.edits)
+        {
             apply(head, edit)?;
         }
         for misfit in rewritten.misfits {
-            self.lookout.misfit(place.node.id(), label(misfit));
+            self.misfit(place, label(misfit));
         }
         if let Some(sealed) = seal(exchange, head.status, raw_location.as_ref(), place) {
             head.insert_header(header::LOCATION, sealed.location)?;
@@ -120,6 +125,14 @@ impl Edge {
             head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
         }
         Ok(())
+    }
+
+    /// A node that is spoken to over TLS anyway may redirect whom it likes.
+    fn misfit(&self, place: &Place, misfit: Misfit) {
+        let scheme = &place.target.settings().scheme;
+        if misfit != Misfit::RedirectsToHttps || *scheme == NodeScheme::Http {
+            self.lookout.misfit(place.node.id(), misfit);
+        }
     }
 
     /// Notes who wrote what, so that the next request for it asks a node that surely knows it.

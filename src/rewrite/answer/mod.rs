@@ -15,6 +15,8 @@ pub struct View<'a> {
     pub public: PublicUrl<'a>,
     pub form: LocationForm,
     pub node: &'a NodeNames,
+    /// All public names: a node that uses another one than this client did is set up well.
+    pub known: &'a [String],
 }
 
 /// What an answer needs, and what its operator should know.
@@ -88,7 +90,7 @@ pub fn answer(
         }
         // Redirects follow habits of nginx; only what the registry itself wrote is worth a report.
         if status.is_success()
-            && let Some(flaw) = flaw(&located, &view.public)
+            && let Some(flaw) = flaw(&located, view)
         {
             note(&mut misfits, Misfit::Location(flaw));
         }
@@ -108,7 +110,7 @@ pub fn answer(
             if !is_node(&located, view) && located.path() != TOKEN_PATH {
                 return None;
             }
-            if let Some(flaw) = flaw(&located, &view.public) {
+            if let Some(flaw) = flaw(&located, view) {
                 note(&mut misfits, Misfit::Realm(flaw));
             }
             // Clients ask the realm without knowing where they are, so it is absolute in any form.
@@ -169,9 +171,12 @@ fn is_redirect_to_https(route: &Route, status: StatusCode, located: &Located<'_>
     permanent && located.scheme == Some(Scheme::Https) && located.path() == route.to_string()
 }
 
-fn flaw(located: &Located<'_>, public: &PublicUrl<'_>) -> Option<Flaw> {
+fn flaw(located: &Located<'_>, view: &View<'_>) -> Option<Flaw> {
+    let public = &view.public;
     let scheme = located.scheme.unwrap_or(public.scheme);
-    if !is_host(scheme, located.authority, public.authority) {
+    let mut names = view.known.iter().map(String::as_str);
+    let is_public = |name: &str| is_host(scheme, located.authority, name);
+    if !is_public(public.authority) && !names.any(is_public) {
         Some(Flaw::Authority)
     } else if scheme == Scheme::Http && public.scheme == Scheme::Https {
         Some(Flaw::Scheme)

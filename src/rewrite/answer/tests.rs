@@ -47,6 +47,7 @@ impl Case {
             public: self.public,
             form: self.form,
             node: &node,
+            known: &[],
         };
         let name: HeaderName = self.header.0.parse().unwrap();
         let mut headers = HeaderMap::new();
@@ -319,6 +320,7 @@ fn every_value_of_a_header_is_corrected() {
         public: HTTPS,
         form: LocationForm::Absolute,
         node: &node,
+        known: &[],
     };
     let mut headers = HeaderMap::new();
     for value in [
@@ -344,6 +346,27 @@ fn every_value_of_a_header_is_corrected() {
 }
 
 #[test]
+fn another_public_name_is_corrected_but_no_misfit() {
+    let known = ["other.example.test:8443".to_owned()];
+    let view = View {
+        public: HTTPS,
+        form: LocationForm::Absolute,
+        node: &NodeNames::new("127.0.1.1", 80),
+        known: &known,
+    };
+    let route = Target::parse("/v2/").unwrap().route;
+    let mut headers = HeaderMap::new();
+    let mut judge = |realm: &str| {
+        headers.insert(WWW_AUTHENTICATE, realm.parse().unwrap());
+        answer(&route, StatusCode::UNAUTHORIZED, &headers, &view)
+    };
+    let other = judge(r#"Bearer realm="https://other.example.test:8443/service/token""#);
+    assert_eq!((other.edits.len(), other.misfits), (1, vec![]));
+    let unknown = judge(r#"Bearer realm="https://other.example.test/service/token""#);
+    assert_eq!(unknown.misfits, [Misfit::Realm(Flaw::Authority)]);
+}
+
+#[test]
 fn labels_of_misfits_are_distinct() {
     let mut labels: Vec<&str> = Misfit::ALL.iter().map(|misfit| misfit.as_str()).collect();
     labels.sort_unstable();
@@ -365,7 +388,7 @@ proptest! {
     ) {
         let node = NodeNames::new("127.0.1.1", 80);
         let form = if path { LocationForm::Path } else { LocationForm::Absolute };
-        let view = View { public: HTTPS, form, node: &node };
+        let view = View { public: HTTPS, form, node: &node, known: &[] };
         let route = Target::parse(&target).unwrap().route;
         let status = StatusCode::from_u16(status).unwrap();
         let mut headers = HeaderMap::new();
