@@ -131,7 +131,7 @@ async fn serve(
         move || Arc::clone(&fleet.load().fleet),
         Arc::clone(&readiness),
     );
-    let listener = listen(settings.admin.address, &mut Inherited::default())?;
+    let listener = listen(settings.admin.address, &[], &mut Inherited::default())?;
     let admin_address = listener.local_addr()?;
     let mut background = JoinSet::new();
     let limits = settings.limits.clone();
@@ -165,9 +165,11 @@ fn open(
     doors: &mut JoinSet<()>,
 ) -> Result<Vec<Bound>, AppError> {
     let mut inherited = Inherited::from_environment();
+    let addresses: Vec<SocketAddr> = settings.listeners.iter().map(|one| one.address).collect();
     let mut listeners = Vec::new();
     for wanted in &settings.listeners {
-        listeners.push((listen(wanted.address, &mut inherited)?, &wanted.protocol));
+        let listener = listen(wanted.address, &addresses, &mut inherited)?;
+        listeners.push((listener, &wanted.protocol));
     }
     let mut bound = Vec::new();
     for (listener, protocol) in listeners {

@@ -3,7 +3,7 @@
 //! A socket is either bound here or taken over from the service manager, which may bind privileged ports for us.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ fn hint(error: &io::Error) -> &'static str {
         io::ErrorKind::PermissionDenied => {
             "; ports below 1024 need the capability CAP_NET_BIND_SERVICE or a systemd socket unit"
         }
-        io::ErrorKind::AddrInUse => "; another program listens there already",
+        io::ErrorKind::AddrInUse => "; another program or another listener has that port already",
         io::ErrorKind::AddrNotAvailable => "; this machine does not have that address",
         _ => "",
     }
@@ -65,11 +65,16 @@ impl Inherited {
 
 /// Listens on `address`, on a socket of the service manager if there is one for it.
 ///
-/// `[::]` listens on IPv4 too. Must be called inside a tokio runtime.
-pub fn listen(address: SocketAddr, inherited: &mut Inherited) -> Result<TcpListener, ListenError> {
+/// `[::]` listens on IPv4 too, unless `0.0.0.0` with the same port is among `listeners`, the addresses of all
+/// listeners. Must be called inside a tokio runtime.
+pub fn listen(
+    address: SocketAddr,
+    listeners: &[SocketAddr],
+    inherited: &mut Inherited,
+) -> Result<TcpListener, ListenError> {
     let socket = match inherited.take(address) {
         Some(socket) => Ok(socket),
-        None => bind(address),
+        None => bind(address, families(address, listeners)),
     };
     let listener = socket.and_then(|socket| {
         socket.set_nonblocking(true)?;
@@ -78,7 +83,24 @@ pub fn listen(address: SocketAddr, inherited: &mut Inherited) -> Result<TcpListe
     listener.map_err(|source| ListenError { address, source })
 }
 
-fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+/// Whose clients an IPv6 socket takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Families {
+    Both,
+    SixAlone,
+}
+
+fn families(address: SocketAddr, listeners: &[SocketAddr]) -> Families {
+    let four = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
+    // Port 0 is another free port for each, so nothing collides.
+    if address.port() != 0 && listeners.contains(&four) {
+        Families::SixAlone
+    } else {
+        Families::Both
+    }
+}
+
+fn bind(address: SocketAddr, families: Families) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -86,7 +108,7 @@ fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     )?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
-        socket.set_only_v6(false)?;
+        socket.set_only_v6(families == Families::SixAlone)?;
     }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
@@ -133,3 +155,113 @@ const BACKLOG: i32 = 4096;
 
 /// How long to wait when the system refuses further sockets.
 const PAUSE: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    fn open(text: &str) -> TcpListener {
+        listen(address(text), &[], &mut Inherited::default()).unwrap()
+    }
+
+    /// A port that was free on all addresses just now.
+    fn free_port() -> u16 {
+        let probe = bind(address("[::]:0"), Families::Both).unwrap();
+        probe.local_addr().unwrap().port()
+    }
+
+    #[tokio::test]
+    async fn all_addresses_of_version_six_are_those_of_version_four_too() {
+        let listener = open("[::]:0");
+        let port = listener.local_addr().unwrap().port();
+        for host in ["127.0.0.1", "::1"] {
+            TcpStream::connect((host, port)).await.expect(host);
+            listener.accept().await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn both_wildcards_bind_on_one_port_in_either_order() {
+        for turn in 0..2 {
+            let port = free_port();
+            let mut both = [("::", port), ("0.0.0.0", port)]
+                .map(|(host, port)| SocketAddr::new(host.parse().unwrap(), port));
+            both.rotate_left(turn);
+            let mut inherited = Inherited::default();
+            let listeners = both.map(|address| listen(address, &both, &mut inherited).unwrap());
+            for (address, listener) in both.iter().zip(listeners) {
+                let host = if address.is_ipv6() {
+                    "::1"
+                } else {
+                    "127.0.0.1"
+                };
+                TcpStream::connect((host, port)).await.expect(host);
+                let (_, peer) = listener.accept().await.unwrap();
+                assert_eq!(peer.ip().to_string(), host);
+            }
+        }
+    }
+
+    #[test]
+    fn only_all_of_version_four_on_the_same_port_keep_their_clients() {
+        let families = |listener: &str, other: &str| families(address(listener), &[address(other)]);
+        assert_eq!(families("[::]:443", "0.0.0.0:443"), Families::SixAlone);
+        assert_eq!(families("[::]:443", "0.0.0.0:80"), Families::Both);
+        assert_eq!(families("[::]:443", "10.0.0.1:443"), Families::Both);
+        assert_eq!(families("[::]:0", "0.0.0.0:0"), Families::Both);
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_explained() {
+        let held = open("127.0.0.1:0");
+        let taken = held.local_addr().unwrap();
+        let error = listen(taken, &[], &mut Inherited::default()).unwrap_err();
+        let message = error.to_string();
+        assert!(
+            message.starts_with(&format!("cannot listen on {taken}: ")),
+            "{message}"
+        );
+        assert!(
+            message.ends_with("another listener has that port already"),
+            "{message}"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_address_of_another_machine_is_explained() {
+        let foreign = address("192.0.2.1:0");
+        let error = listen(foreign, &[], &mut Inherited::default()).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("this machine does not have that address"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_socket_of_the_service_manager_is_preferred_and_used_once() {
+        let given = bind(address("127.0.0.1:0"), Families::Both).unwrap();
+        let bound = given.local_addr().unwrap();
+        let mut inherited = Inherited {
+            sockets: vec![(bound, given)],
+        };
+        let other = listen(address("127.0.0.1:0"), &[], &mut inherited).unwrap();
+        assert_ne!(
+            other.local_addr().unwrap(),
+            bound,
+            "another address is bound"
+        );
+        let listener = listen(bound, &[], &mut inherited).expect("binding would fail");
+        assert_eq!(listener.local_addr().unwrap(), bound);
+        assert!(inherited.sockets.is_empty());
+        TcpStream::connect(bound).await.unwrap();
+        listener.accept().await.unwrap();
+    }
+}
