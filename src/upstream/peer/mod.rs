@@ -225,3 +225,6 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive {
     count: 3,
     user_timeout: Duration::from_mins(1),
 };
+
+#[cfg(test)]
+mod tests;
