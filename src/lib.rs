@@ -12,7 +12,7 @@
 //! arguments, decisions go out as values. `tests/tidy.rs` reads this list and keeps it true.
 //!
 //! <!-- rooms -->
-//! registry: name digest reference route session query percent error
+//! registry: name digest reference route session range query percent error
 //! fleet: node health load view
 //! observe: names labels metrics* record log* writer* admin* status* settings
 //! rewrite: hop forwarded names location link splice challenge cookie systeminfo answer

@@ -18,6 +18,7 @@ pub mod error;
 pub mod name;
 mod percent;
 pub mod query;
+pub mod range;
 pub mod reference;
 pub mod route;
 pub mod session;
