@@ -1,6 +1,16 @@
 //! End to end: our built binary before real nodes, with real clients.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    reason = "test code: a surprise is a failed test, and says where"
+)]
+
+mod bed;
 mod core_recordings;
+mod direct;
 mod harness;
 
 /// Not a test: the process of a node's core, which the harness starts from this same program.

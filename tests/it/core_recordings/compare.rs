@@ -82,7 +82,8 @@ const SIGNIFICANT: [&str; 17] = [
     "Server",
 ];
 
-/// A header's value without what differs from run to run: boundaries, numbers of projects, dates of files.
+/// A header's value without what differs from run to run: boundaries, numbers of projects, dates of
+/// files.
 fn without_chance(header: &str, value: &str) -> String {
     let kept = match header {
         "Content-Type" => value.split("boundary=").next(),

@@ -1,5 +1,5 @@
-//! What the recordings take for granted and no recorded request made: uploads begun before a fault, blobs that manifests
-//! name, other tags.
+//! What the recordings take for granted and no recorded request made: uploads begun before a fault,
+//! blobs that manifests name, other tags.
 
 use super::PUBLIC;
 use super::replay::{Fault, Replay, digests, upload_of};
@@ -25,7 +25,8 @@ impl Replay {
         }
     }
 
-    /// Makes what a request needs and no recorded one made: the upload it continues, the blobs its manifest names.
+    /// Makes what a request needs and no recorded one made: the upload it continues, the blobs its
+    /// manifest names.
     pub(super) async fn prepare(&mut self, recording: &Recording) {
         let manifest = recording.method == "PUT" && recording.target.contains("/manifests/");
         let refused = recording.name.starts_with("300");

@@ -82,7 +82,7 @@ impl Replay {
     /// What `lab/app:v1` was at the end of the recordings.
     async fn publish_sample(&mut self) {
         let mut sample = Recording::named("302-manifest-put");
-        sample.name = "302 (prepared)".to_owned();
+        "302 (prepared)".clone_into(&mut sample.name);
         self.send(&sample).await;
         self.compared = 0;
     }

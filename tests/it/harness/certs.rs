@@ -1,4 +1,5 @@
-//! A throwaway certificate authority and what it issues. Clients are told of the authority; verification stays on.
+//! A throwaway certificate authority and what it issues. Clients are told of the authority;
+//! verification stays on.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -10,6 +10,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::wait::SOON;
+
 /// Which way bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
@@ -52,7 +54,8 @@ pub struct Link {
     address: SocketAddr,
     state: Arc<State>,
     door: watch::Sender<Door>,
-    listener: watch::Receiver<bool>,
+    /// How the door really is.
+    in_force: watch::Receiver<Door>,
     task: JoinHandle<()>,
 }
 
@@ -83,7 +86,7 @@ struct Trap {
 
 impl Link {
     /// Listens on `address` and relays to `target`, which need not be there yet.
-    pub async fn open(address: SocketAddr, target: SocketAddr) -> Self {
+    pub fn open(address: SocketAddr, target: SocketAddr) -> Self {
         let first = listen(address).unwrap_or_else(|error| panic!("link on {address}: {error}"));
         let address = first.local_addr().unwrap();
         let state = Arc::new(State {
@@ -93,13 +96,13 @@ impl Link {
             counters: Mutex::default(),
         });
         let (door, orders) = watch::channel(Door::Open);
-        let (listening, listener) = watch::channel(true);
-        let task = tokio::spawn(serve(first, address, state.clone(), orders, listening));
+        let (forced, in_force) = watch::channel(Door::Open);
+        let task = tokio::spawn(serve(first, address, state.clone(), orders, forced));
         Self {
             address,
             state,
             door,
-            listener,
+            in_force,
             task,
         }
     }
@@ -109,8 +112,8 @@ impl Link {
         self.address
     }
 
-    /// Ends the connection that carries the byte number `after` from now on, in this direction, right after that byte.
-    /// Works once.
+    /// Ends the connection that carries the byte number `after` from now on, in this direction,
+    /// right after that byte. Works once.
     pub fn cut_after(&self, direction: Direction, after: u64, end: End) {
         let trap = Trap {
             direction,
@@ -145,10 +148,10 @@ impl Link {
     /// Opens or shuts the door for new connections; returns when it is so.
     pub async fn set_door(&mut self, door: Door) {
         self.door.send_replace(door);
-        let listens = door != Door::Refusing;
-        self.listener
-            .wait_for(|listening| *listening == listens)
+        let applied = self.in_force.wait_for(|now| *now == door);
+        tokio::time::timeout(SOON, applied)
             .await
+            .expect("the address is free")
             .unwrap();
     }
 
@@ -204,7 +207,7 @@ async fn serve(
     address: SocketAddr,
     state: Arc<State>,
     mut door: watch::Receiver<Door>,
-    listening: watch::Sender<bool>,
+    in_force: watch::Sender<Door>,
 ) {
     let mut listener = Some(first);
     loop {
@@ -214,7 +217,9 @@ async fn serve(
         } else if listener.is_none() {
             listener = listen(address).ok();
         }
-        listening.send_replace(listener.is_some());
+        if listener.is_some() || wanted == Door::Refusing {
+            in_force.send_replace(wanted);
+        }
         let accepted = async {
             match &listener {
                 Some(listener) => listener.accept().await,
@@ -225,17 +230,22 @@ async fn serve(
             changed = door.changed() => if changed.is_err() { return },
             Ok((stream, _)) = accepted => match wanted {
                 Door::Open => { tokio::spawn(relay(stream, state.clone())); }
-                Door::Refusing | Door::Resetting => drop(SockRef::from(&stream).set_linger(Some(Duration::ZERO))),
+                Door::Refusing | Door::Resetting => reset(&stream),
             },
         }
     }
+}
+
+/// Makes the end of this stream an RST.
+fn reset(stream: &TcpStream) {
+    drop(SockRef::from(stream).set_linger(Some(Duration::ZERO)));
 }
 
 async fn relay(mut client: TcpStream, state: Arc<State>) {
     let mut ends = state.ends.subscribe();
     ends.borrow_and_update();
     let Ok(mut node) = TcpStream::connect(state.target).await else {
-        drop(SockRef::from(&client).set_linger(Some(Duration::ZERO)));
+        reset(&client);
         return;
     };
     drop((client.set_nodelay(true), node.set_nodelay(true)));
@@ -257,7 +267,7 @@ async fn relay(mut client: TcpStream, state: Arc<State>) {
     state.count(|counters| counters.open -= 1);
     for stream in [&mut client, &mut node] {
         match end {
-            Some(End::Reset) => drop(SockRef::from(&*stream).set_linger(Some(Duration::ZERO))),
+            Some(End::Reset) => reset(stream),
             Some(End::Close) => drain(stream).await,
             None => {}
         }

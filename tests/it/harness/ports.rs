@@ -1,5 +1,5 @@
-//! Addresses for foreign servers: every cluster gets a loopback network of its own, so that tests that run at the same
-//! time never meet.
+//! Addresses for foreign servers: every cluster gets a loopback network of its own, so that tests
+//! that run at the same time never meet.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -28,8 +28,8 @@ impl Subnet {
     }
 }
 
-/// An address with a port that was free a moment ago. Ports of outgoing connections do not collide with it: the
-/// kernel takes those on 127.0.0.1.
+/// An address with a port that was free a moment ago. Ports of outgoing connections do not collide
+/// with it: the kernel takes those on 127.0.0.1.
 pub fn free(host: impl Into<IpAddr>) -> SocketAddr {
     let listener = TcpListener::bind(SocketAddr::new(host.into(), 0)).unwrap();
     listener.local_addr().unwrap()

@@ -1,5 +1,5 @@
-//! Child processes that never outlive the test: each has a process group of its own, which is killed when the guard
-//! drops, and the kernel kills the child should the test process itself die.
+//! Child processes that never outlive the test: each has a process group of its own, which is
+//! killed when the guard drops, and the kernel kills the child should the test process itself die.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -56,14 +56,16 @@ impl Spec {
         self
     }
 
-    /// Runs it with this file in place of `/etc/hosts`, in a mount namespace of its own: nothing of the machine changes.
+    /// Runs it with this file in place of `/etc/hosts`, in a mount namespace of its own: nothing of
+    /// the machine changes.
     #[must_use]
     pub fn hosts_file(mut self, file: &Path) -> Self {
         self.hosts_file = Some(file.to_path_buf());
         self
     }
 
-    /// The whole command line: the program behind what makes it die with us and see its own hosts file.
+    /// The whole command line: the program behind what makes it die with us and see its own hosts
+    /// file.
     pub fn command(&self) -> Command {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]);
@@ -89,8 +91,8 @@ impl Spec {
     }
 }
 
-/// A started child. Dropping it kills it and everything in its group; while a test fails, the end of what it wrote
-/// is shown.
+/// A started child. Dropping it kills it and everything in its group; while a test fails, the end
+/// of what it wrote is shown.
 #[derive(Debug)]
 pub struct Process {
     spec: Spec,
@@ -216,8 +218,9 @@ fn read(file: &Path) -> String {
 
 type Order = (Command, Sender<std::io::Result<Child>>);
 
-/// Starts children from one thread that lives as long as the process: the kernel's "kill me when my parent dies" means
-/// the thread that started the child, and the threads of tests and runtimes come and go.
+/// Starts children from one thread that lives as long as the process: the kernel's "kill me when my
+/// parent dies" means the thread that started the child, and the threads of tests and runtimes come
+/// and go.
 fn spawn(command: Command) -> std::io::Result<Child> {
     static KEEPER: LazyLock<Mutex<Sender<Order>>> = LazyLock::new(|| {
         let (orders, received) = channel::<Order>();
@@ -275,7 +278,8 @@ impl Outcome {
     }
 }
 
-/// Runs a command to its end, with `input` as its standard input; kills it when it takes longer than `within`.
+/// Runs a command to its end, with `input` as its standard input; kills it when it takes longer
+/// than `within`.
 pub async fn run(spec: &Spec, input: &[u8], within: Duration) -> Outcome {
     let shown = format!("{} {:?}", spec.program.display(), spec.arguments);
     let mut command = spec.command();

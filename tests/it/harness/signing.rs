@@ -1,4 +1,5 @@
-//! RSA keys that sign tokens as Harbor does: RS256, named by `kid` in libtrust's form or accompanied by `x5c`.
+//! RSA keys that sign tokens as Harbor does: RS256, named by `kid` in libtrust's form or
+//! accompanied by `x5c`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -69,7 +70,8 @@ pub enum KeyName {
     X5c,
 }
 
-/// Signs tokens and checks them with the public half of the same key, as each core does with its own.
+/// Signs tokens and checks them with the public half of the same key, as each core does with its
+/// own.
 #[derive(Debug)]
 pub struct Signer {
     pair: RsaKeyPair,
@@ -131,7 +133,8 @@ fn pem_content(file: &Path) -> Vec<u8> {
     STANDARD.decode(body).unwrap()
 }
 
-/// libtrust's name of a key: SHA-256 over the DER of the public key, 30 bytes of it in base32, in groups of four.
+/// libtrust's name of a key: SHA-256 over the DER of the public key, 30 bytes of it in base32, in
+/// groups of four.
 fn libtrust_id(public_pkcs1: &[u8]) -> String {
     const RSA_ENCRYPTION: [u8; 15] = [
         0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1, 5, 0,

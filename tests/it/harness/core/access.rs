@@ -1,7 +1,8 @@
 //! Harbor's gate before `/v2/`: what a request needs, and the challenge of the refusal.
 //!
-//! The challenge is `Bearer` when no `Authorization` was sent, `Basic` when a wrong one was, and empty when the cause is
-//! not the caller: an unknown project, an unknown path, or a database that is away.
+//! The challenge is `Bearer` when no `Authorization` was sent, `Basic` when a wrong one was, and
+//! empty when the cause is not the caller: an unknown project, an unknown path, or a database that
+//! is away.
 
 use hyper::header::{AUTHORIZATION, HOST};
 use hyper::{Method, Request};
@@ -138,7 +139,8 @@ fn challenge<B>(core: &Core, request: &Request<B>, needs: &[Need]) -> String {
     format!("Bearer realm=\"{realm}\",service=\"harbor-registry\"{scope}")
 }
 
-/// Where the token service is said to be. A `Host` that is the inner address of core gets the inner address back.
+/// Where the token service is said to be. A `Host` that is the inner address of core gets the inner
+/// address back.
 fn realm_base<B>(core: &Core, request: &Request<B>) -> String {
     let host = request
         .headers()

@@ -139,7 +139,8 @@ async fn look_at(core: &Core, name: &str) -> Option<String> {
     let connected = timeout(Duration::from_secs(2), TcpStream::connect(address)).await;
     let refused = || {
         format!(
-            "failed to check health: Get \"http://{address}/\": dial tcp {address}: connect: connection refused"
+            "failed to check health: Get \"http://{address}/\": dial tcp {address}: \
+             connect: connection refused"
         )
     };
     (!matches!(connected, Ok(Ok(_)))).then(refused)

@@ -43,8 +43,8 @@ pub enum Flavour {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Switches {
     pub external_url: String,
-    /// Components that health shall call unhealthy, with the error it tells. `registry`, `redis`, `portal` and
-    /// `database` are also looked at.
+    /// Components that health shall call unhealthy, with the error it tells. `registry`, `redis`,
+    /// `portal` and `database` are also looked at.
     pub components: BTreeMap<String, String>,
     pub read_only: bool,
     pub referrers: Referrers,

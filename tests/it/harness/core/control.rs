@@ -1,4 +1,5 @@
-//! The port by which a test reads and sets the switches: `GET` gives them as JSON, `PUT` replaces them.
+//! The port by which a test reads and sets the switches: `GET` gives them as JSON, `PUT` replaces
+//! them.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
-//! Protection against forged requests in the form Harbor's library gives it: a signed cookie holds a secret, the answer's
-//! header the same secret under a mask, and a browser that writes sends the header back. Nodes with different keys do
-//! not accept each other's cookies.
+//! Protection against forged requests in the form Harbor's library gives it: a signed cookie holds
+//! a secret, the answer's header the same secret under a mask, and a browser that writes sends the
+//! header back. Nodes with different keys do not accept each other's cookies.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -38,9 +38,9 @@ impl Csrf {
     }
 }
 
-/// Checks a request that carries a session, or that goes to the browser's own paths. The refusal is complete: it is
-/// made before there is a session.
-pub(super) fn examine<B>(core: &Core, request: &Request<B>) -> Result<Csrf, Answer> {
+/// Checks a request that carries a session, or that goes to the browser's own paths. The refusal is
+/// complete: it is made before there is a session.
+pub(super) fn examine<B>(core: &Core, request: &Request<B>) -> Result<Csrf, Box<Answer>> {
     let browser = request.uri().path().starts_with("/c/");
     let concerned = browser || session::cookie(request, "sid").is_some();
     if core.config.flavour == Flavour::Harbor1 || !concerned {
@@ -76,7 +76,7 @@ pub(super) fn examine<B>(core: &Core, request: &Request<B>) -> Result<Csrf, Answ
     let refusal = Refusal::new(StatusCode::FORBIDDEN, "FORBIDDEN", "CSRF token invalid");
     let mut answer = Answer::from(refusal);
     csrf.apply(&mut answer);
-    Err(answer)
+    Err(Box::new(answer))
 }
 
 fn sealed_cookie(key: &hmac::Key, secret: &[u8; LENGTH], secure: bool) -> String {

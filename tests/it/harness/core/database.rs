@@ -1,5 +1,5 @@
-//! What Harbor keeps in PostgreSQL, as a folder of small files that all nodes of a cluster share. A test takes the
-//! database away by one more file.
+//! What Harbor keeps in `PostgreSQL`, as a folder of small files that all nodes of a cluster share.
+//! A test takes the database away by one more file.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -22,8 +22,8 @@ pub struct Project {
 }
 
 /// What the database says while it is away.
-pub(super) const LOST: &str = "failed to connect to `host=127.0.3.2 user=postgres database=harbor`: dial error \
-     (dial tcp 127.0.3.2:5432: connect: connection refused)";
+pub(super) const LOST: &str = "failed to connect to `host=127.0.3.2 user=postgres \
+     database=harbor`: dial error (dial tcp 127.0.3.2:5432: connect: connection refused)";
 
 impl Database {
     pub fn at(folder: &Path) -> Self {

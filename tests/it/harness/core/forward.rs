@@ -46,8 +46,8 @@ impl Registry {
         self.address
     }
 
-    /// Passes a request on and its answer back, both as streams. A registry that cannot be reached is a 502 without a
-    /// body.
+    /// Passes a request on and its answer back, both as streams. A registry that cannot be reached
+    /// is a 502 without a body.
     pub(super) async fn forward<B>(&self, request: Request<B>) -> Answer
     where
         B: HttpBody<Data = Bytes> + Send + Sync + Unpin + 'static,
@@ -100,8 +100,8 @@ impl Registry {
     }
 }
 
-/// A body that hands on all it got before it tells of its failure: the registry stores what came before a cut, as it does
-/// behind the real core.
+/// A body that hands on all it got before it tells of its failure: the registry stores what came
+/// before a cut, as it does behind the real core.
 struct Handing<B: HttpBody> {
     body: B,
     failure: Option<B::Error>,

@@ -91,7 +91,8 @@ impl Identity {
         )
     }
 
-    /// Whether it may do this in this project. Tokens count for the whole project of each repository they name.
+    /// Whether it may do this in this project. Tokens count for the whole project of each
+    /// repository they name.
     pub(super) fn may(&self, action: &str, project: &Project) -> bool {
         match self {
             Self::Token { access, .. } => access.iter().any(|access| {
@@ -102,7 +103,8 @@ impl Identity {
         }
     }
 
-    /// Everything the role gives in this project: what a token for it holds, whatever was asked for.
+    /// Everything the role gives in this project: what a token for it holds, whatever was asked
+    /// for.
     pub(super) fn actions(&self, project: &Project) -> Vec<&'static str> {
         match self {
             Self::Account(Account {
@@ -123,8 +125,8 @@ impl Identity {
     }
 }
 
-/// Who sent this request: `Authorization` first, then the browser session. Without the database nobody is known,
-/// except by a token.
+/// Who sent this request: `Authorization` first, then the browser session. Without the database
+/// nobody is known, except by a token.
 pub(super) async fn of<B>(core: &Core, request: &Request<B>, session: &Session) -> Identity {
     let Some(authorization) = request.headers().get(AUTHORIZATION) else {
         let known = session

@@ -1,12 +1,13 @@
-//! A stand-in for Harbor's core, in a process of its own: what clients of Harbor and a balancer before it can see of
-//! the real one, with the registry behind it left real. The recordings in `tests/data` are its specification.
+//! A stand-in for Harbor's core, in a process of its own: what clients of Harbor and a balancer
+//! before it can see of the real one, with the registry behind it left real. The recordings in
+//! `tests/data` are its specification.
 //!
-//! It checks tokens, refuses with Harbor's challenges, hands out tokens by role, keeps browser sessions in Redis, reports
-//! health per component, and forwards the rest to the registry as an inner user. It has no quota, no garbage
-//! collection, no immutable tags, no replication.
+//! It checks tokens, refuses with Harbor's challenges, hands out tokens by role, keeps browser
+//! sessions in Redis, reports health per component, and forwards the rest to the registry as an
+//! inner user. It has no quota, no garbage collection, no immutable tags, no replication.
 //!
-//! Its words: the *database* is a folder shared by the nodes, which a test can take away; *switches* are what a test
-//! changes while it runs.
+//! Its words: the *database* is a folder shared by the nodes, which a test can take away;
+//! *switches* are what a test changes while it runs.
 
 mod access;
 mod answer;
@@ -37,7 +38,7 @@ use tokio::net::TcpListener;
 pub use self::config::{Config, Flavour, Injection, Realm, Referrers, Switches};
 pub use self::database::{Database, Project};
 pub use self::identity::Account;
-pub use self::registry::{REGISTRY_HTPASSWD, REGISTRY_PASSWORD, REGISTRY_USER};
+pub use self::registry::REGISTRY_HTPASSWD;
 
 use self::answer::{Answer, Refusal};
 use self::session::Sessions;
@@ -140,7 +141,7 @@ async fn answer_in_session(core: &Core, request: Request<Incoming>) -> Answer {
     }
     let csrf = match csrf::examine(core, &request) {
         Ok(csrf) => csrf,
-        Err(refusal) => return refusal,
+        Err(refusal) => return *refusal,
     };
     let mut session = core.sessions.open(session::cookie(&request, "sid")).await;
     let mut answer = dispatch(core, request, &mut session).await;

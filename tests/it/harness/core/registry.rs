@@ -1,4 +1,5 @@
-//! `/v2/` of Harbor 2.x: the gate, what core answers itself, and what it adds to the registry's answers.
+//! `/v2/` of Harbor 2.x: the gate, what core answers itself, and what it adds to the registry's
+//! answers.
 
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -13,8 +14,8 @@ use super::token::parse_query;
 use super::{Core, Referrers, access, identity, listing};
 
 /// The one user the registry behind core knows.
-pub const REGISTRY_USER: &str = "harbor_registry_user";
-pub const REGISTRY_PASSWORD: &str = "registry-password";
+pub(super) const REGISTRY_USER: &str = "harbor_registry_user";
+pub(super) const REGISTRY_PASSWORD: &str = "registry-password";
 /// Its line in the registry's password file, with the cheapest cost there is.
 pub const REGISTRY_HTPASSWD: &str =
     "harbor_registry_user:$2b$04$abcdefghijklmnopqrstuuvMfIFKvu0UMo4ROgipiW53f9qa5YK3q\n";
@@ -56,8 +57,8 @@ pub(super) async fn respond(core: &Core, request: Request<Incoming>, session: &S
     }
 }
 
-/// The registry stores the bytes first, and core remembers their number after: without Redis the bytes are there, and the
-/// answer is 500.
+/// The registry stores the bytes first, and core remembers their number after: without Redis the
+/// bytes are there, and the answer is 500.
 async fn patch(core: &Core, request: Request<Incoming>, upload: &str) -> Answer {
     let answer = core.registry.forward(request).await;
     if answer.status() != StatusCode::ACCEPTED {
@@ -84,8 +85,8 @@ async fn blob_head(core: &Core, request: Request<Incoming>) -> Answer {
     }
 }
 
-/// The size of the blob is that of the body, or what the PATCHes added up to; without Redis, 500 before the registry saw
-/// anything.
+/// The size of the blob is that of the body, or what the `PATCH`es added up to; without Redis, 500
+/// before the registry saw anything.
 async fn commit(core: &Core, request: Request<Incoming>, upload: &str) -> Answer {
     let query = parse_query(request.uri().query().unwrap_or_default());
     let Some((_, digest)) = query.iter().find(|(name, _)| name == "digest") else {
@@ -138,7 +139,8 @@ async fn publish(core: &Core, request: Request<Incoming>, repository: &str) -> A
     answer
 }
 
-/// Harbor says in its own words that a manifest is not there, except when only its form was not accepted.
+/// Harbor says in its own words that a manifest is not there, except when only its form was not
+/// accepted.
 async fn manifest(
     core: &Core,
     request: Request<Incoming>,

@@ -1,5 +1,5 @@
-//! The registry API as Harbor's core reads it. Written for itself, so that a mistake in pilotage's own route parser does
-//! not hide behind the same mistake here.
+//! The registry API as Harbor's core reads it. Written for itself, so that a mistake in pilotage's
+//! own route parser does not hide behind the same mistake here.
 
 use hyper::body::Incoming;
 use hyper::{Request, Uri};

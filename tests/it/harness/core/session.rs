@@ -62,8 +62,8 @@ impl Sessions {
         }
     }
 
-    /// The session of this cookie. Without one, with one nobody knows, and without Redis: a new one, which the answer
-    /// sets as a cookie.
+    /// The session of this cookie. Without one, with one nobody knows, and without Redis: a new
+    /// one, which the answer sets as a cookie.
     pub(super) async fn open(&self, cookie: Option<String>) -> Session {
         if let Some(id) = cookie
             && let Ok(Some(user)) = self.ask::<Option<String>>(Cmd::get(self.key(&id))).await

@@ -49,10 +49,10 @@ pub(super) async fn respond(core: &Core, request: &Request<Incoming>) -> Answer 
     let access = scopes
         .iter()
         .filter_map(|scope| granted(core, &identity, scope))
-        .collect();
+        .collect::<Vec<_>>();
     answer::json(
         "application/json; charset=utf-8",
-        &issue(core, &identity, access),
+        &issue(core, &identity, &access),
     )
 }
 
@@ -75,7 +75,7 @@ fn granted(core: &Core, identity: &Identity, scope: &str) -> Option<Access> {
     })
 }
 
-fn issue(core: &Core, identity: &Identity, access: Vec<Access>) -> Value {
+fn issue(core: &Core, identity: &Identity, access: &[Access]) -> Value {
     let now = now();
     let life = core.switches().token_seconds;
     let mut claims = json!({

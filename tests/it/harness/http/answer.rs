@@ -156,7 +156,8 @@ impl Reader {
         Ok(true)
     }
 
-    /// Reads once; false at the end. A reset after bytes counts as an end: the caller sees an incomplete answer.
+    /// Reads once; false at the end. A reset after bytes counts as an end: the caller sees an
+    /// incomplete answer.
     async fn more<S>(&mut self, stream: &mut S) -> std::io::Result<bool>
     where
         S: AsyncRead + Unpin + ?Sized,

@@ -46,8 +46,8 @@ impl Client {
         })
     }
 
-    /// One request with its whole body, and the whole answer. A stream that is reset gives an error, or an incomplete
-    /// answer when bytes came before.
+    /// One request with its whole body, and the whole answer. A stream that is reset gives an
+    /// error, or an incomplete answer when bytes came before.
     pub async fn send(&self, request: &Request) -> Result<Answer, h2::Error> {
         let uri = format!("https://{}{}", self.authority, request.path);
         let mut head = http::Request::builder()

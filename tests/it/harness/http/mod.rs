@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 use self::answer::{Answer, Reader};
 
 /// Longest wait for one answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where to send, and by what name.
 #[derive(Debug, Clone)]
@@ -103,7 +103,8 @@ impl Target {
     }
 }
 
-/// A request in the making. `Host`, `Content-Length` and `Connection: close` are added when it does not say otherwise.
+/// A request in the making. `Host`, `Content-Length` and `Connection: close` are added when it does
+/// not say otherwise.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub method: String,
@@ -167,7 +168,7 @@ impl Request {
         }
         let bodiless = matches!(self.method.as_str(), "GET" | "HEAD" | "DELETE" | "OPTIONS");
         let framed = has("content-length") || has("transfer-encoding");
-        if !framed && !(bodiless && self.body.is_empty()) {
+        if !framed && (!bodiless || !self.body.is_empty()) {
             write!(head, "Content-Length: {}\r\n", self.body.len()).unwrap();
         }
         if !has("connection") {

@@ -1,7 +1,7 @@
 //! A node: nginx as Harbor sets it up, before a core, before a registry; and a portal.
 //!
-//! Each listens on the node's own loopback address. What balancers are told is the *address* of the node, where its link
-//! listens; nginx itself listens behind the link.
+//! Each listens on the node's own loopback address. What balancers are told is the *address* of the
+//! node, where its link listens; nginx itself listens behind the link.
 
 mod nginx;
 mod parts;
@@ -24,9 +24,11 @@ use super::wait::{SOON, until};
 pub enum Entrance {
     /// Plain HTTP: TLS is thought to end at the balancer.
     Http,
-    /// HTTPS with a certificate of its own, by the test's authority, for the node's address and `hostname`.
+    /// HTTPS with a certificate of its own, by the test's authority, for the node's address and
+    /// `hostname`.
     Https,
-    /// HTTPS, and the address that balancers are told is the plain one, which redirects everything with 308.
+    /// HTTPS, and the address that balancers are told is the plain one, which redirects everything
+    /// with 308.
     Redirecting,
 }
 
@@ -59,7 +61,8 @@ pub struct Plan {
     pub flavour: Flavour,
     pub entrance: Entrance,
     pub forwarded_proto: ForwardedProto,
-    /// `None` for the public URL; `Some("")` for the node's own address; or what it takes for its name.
+    /// `None` for the public URL; `Some("")` for the node's own address; or what it takes for its
+    /// name.
     pub external_url: Option<String>,
     pub http_secret: String,
     pub csrf_key: String,
@@ -145,7 +148,7 @@ impl Node {
             Entrance::Redirecting => addresses.redirect,
         };
         let link = match plan.before {
-            Before::Link => Some(Link::open(addresses.outer, inner).await),
+            Before::Link => Some(Link::open(addresses.outer, inner)),
             Before::Nothing => {
                 addresses.outer = inner;
                 None
@@ -283,7 +286,8 @@ impl Node {
             .await;
     }
 
-    /// Tells it the public URL, which is known only once the balancer listens. Nodes with a name of their own keep it.
+    /// Tells it the public URL, which is known only once the balancer listens. Nodes with a name of
+    /// their own keep it.
     pub async fn set_public_url(&mut self, url: &str) {
         if self.plan.external_url.is_some() {
             return;
@@ -297,4 +301,13 @@ impl Node {
             self.ready().await;
         }
     }
+}
+
+/// A template with every `@name@` replaced.
+fn filled(template: &str, known: &[(&str, &str)]) -> String {
+    known
+        .iter()
+        .fold(template.to_owned(), |text, (name, value)| {
+            text.replace(&format!("@{name}@"), value)
+        })
 }

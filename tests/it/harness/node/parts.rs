@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Addresses, Common, Entrance, Ground, Plan};
+use super::{Addresses, Common, Entrance, Ground, Plan, filled};
 use crate::harness::core::{self, Config, Flavour, REGISTRY_HTPASSWD};
 use crate::harness::process::{Process, Spec};
 use crate::harness::signing::KeyFiles;
@@ -52,7 +52,8 @@ pub(super) fn start_core(plan: &Plan, ground: &Ground, addresses: &Addresses) ->
     std::fs::write(&file, serde_json::to_vec_pretty(&config).unwrap()).unwrap();
     let program = std::env::current_exe().unwrap();
     let spec = Spec::new("core", program, &ground.folder).environment(core::CONFIG_VARIABLE, &file);
-    // The core lives in this very program: the launcher has a subcommand for it, the tests an ignored test.
+    // The core lives in this very program: the launcher has a subcommand for it, the tests an
+    // ignored test.
     let spec = if cfg!(test) {
         spec.arguments(["--exact", "core_process", "--ignored", "--nocapture"])
     } else {
@@ -71,45 +72,37 @@ pub(super) fn start_registry(plan: &Plan, ground: &Ground, addresses: &Addresses
     let passwords = folder.join("htpasswd");
     std::fs::write(&passwords, REGISTRY_HTPASSWD).unwrap();
     let auth = match plan.flavour {
-        Flavour::Harbor2 => {
-            format!(
-                "htpasswd: {{realm: harbor-registry-basic-realm, path: {}}}",
-                passwords.display()
-            )
-        }
-        Flavour::Harbor1 => {
-            let external = external_url(plan, ground, addresses);
-            let bundle = keys(plan, folder).certificate;
-            format!(
-                "token: {{realm: \"{external}/service/token\", service: harbor-registry, \
-                 issuer: harbor-token-issuer, rootcertbundle: {}}}",
-                bundle.display()
-            )
-        }
+        Flavour::Harbor2 => format!(
+            "htpasswd: {{realm: harbor-registry-basic-realm, path: {}}}",
+            passwords.display()
+        ),
+        Flavour::Harbor1 => format!(
+            "token: {{realm: \"{}/service/token\", service: harbor-registry, \
+             issuer: harbor-token-issuer, rootcertbundle: {}}}",
+            external_url(plan, ground, addresses),
+            keys(plan, folder).certificate.display()
+        ),
     };
     // A cache that is shared would tell of blobs that only another node's own storage has.
     let cache = match plan.storage {
         Common::Shared => 1,
         Common::Own => ground.redis_number,
     };
-    let config = format!(
-        "version: 0.1\n\
-         log: {{level: warn, accesslog: {{disabled: true}}}}\n\
-         storage:\n  filesystem: {{rootdirectory: \"{}\"}}\n  delete: {{enabled: true}}\n  \
-         redirect: {{disable: true}}\n  cache: {{blobdescriptor: redis}}\n\
-         redis: {{addr: \"{}\", db: {cache}, dialtimeout: 500ms, readtimeout: 500ms, writetimeout: 500ms}}\n\
-         http: {{addr: \"{}\", secret: \"{}\"}}\n\
-         auth:\n  {auth}\n",
-        storage.display(),
-        ground.redis,
-        addresses.registry,
-        plan.http_secret,
-    );
+    let (redis, address) = (ground.redis.to_string(), addresses.registry.to_string());
+    let known = [
+        ("storage", storage.to_str().unwrap()),
+        ("redis", &redis),
+        ("cache", &cache.to_string()),
+        ("address", &address),
+        ("secret", &plan.http_secret),
+        ("auth", &auth),
+    ];
     let file = folder.join("registry.yml");
-    std::fs::write(&file, config).unwrap();
-    Process::start(
-        Spec::new("registry", "docker-registry", folder)
-            .argument("serve")
-            .argument(file),
+    std::fs::write(
+        &file,
+        filled(include_str!("templates/registry.yml"), &known),
     )
+    .unwrap();
+    let spec = Spec::new("registry", "docker-registry", folder);
+    Process::start(spec.argument("serve").argument(file))
 }

@@ -1,0 +1,136 @@
+//! The operator's file, table by table, with defaults that suit tests: free ports, quick probes.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use crate::harness::cluster::PUBLIC_NAME;
+
+/// A configuration in the making. Values are strings, numbers, booleans and lists, which TOML
+/// writes as JSON does.
+#[derive(Debug, Clone)]
+pub struct Config {
+    top: Map<String, Value>,
+    tables: BTreeMap<String, Map<String, Value>>,
+    pub listeners: Vec<Map<String, Value>>,
+    pub nodes: Vec<Map<String, Value>>,
+    certificates: Vec<Map<String, Value>>,
+    /// Written as it is at the end of the file.
+    pub extra: String,
+}
+
+impl Config {
+    /// Listeners on free loopback ports, quick probes, no nodes yet.
+    pub fn new(folder: &Path) -> Self {
+        let listener =
+            |protocol: &str| table(json!({ "address": "127.0.0.1:0", "protocol": protocol }));
+        let mut config = Self {
+            top: table(json!({
+                "state_folder": folder.join("state").to_str(),
+                "grace_period": "30s",
+            })),
+            tables: BTreeMap::new(),
+            listeners: vec![listener("https"), listener("redirect")],
+            nodes: Vec::new(),
+            certificates: Vec::new(),
+            extra: String::new(),
+        };
+        std::fs::create_dir_all(folder.join("state")).unwrap();
+        config.set(
+            "public",
+            "names",
+            json!([PUBLIC_NAME, "localhost", "127.0.0.1"]),
+        );
+        config.set("health", "interval", "200ms");
+        config.set("health", "timeout", "2s");
+        config.set("health", "up_after", 1);
+        config.set("health", "down_after", 2);
+        config.set("health", "slow_start", "0s");
+        config.set("admin", "address", "127.0.0.1:0");
+        config
+    }
+
+    /// Sets a key of a table such as `limits`; of the top of the file, when the table is empty.
+    pub fn set(&mut self, table: &str, key: &str, value: impl Into<Value>) -> &mut Self {
+        let keys = if table.is_empty() {
+            &mut self.top
+        } else {
+            self.tables.entry(table.to_owned()).or_default()
+        };
+        keys.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Sets a key of the first https listener.
+    pub fn set_listener(&mut self, key: &str, value: impl Into<Value>) -> &mut Self {
+        self.listeners[0].insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Adds a node.
+    pub fn node(&mut self, name: &str, url: &str) -> &mut Self {
+        self.nodes.push(table(json!({ "name": name, "url": url })));
+        self
+    }
+
+    /// Sets a key of a node.
+    pub fn set_node(&mut self, name: &str, key: &str, value: impl Into<Value>) -> &mut Self {
+        let node = self.nodes.iter_mut().find(|node| node["name"] == name);
+        node.expect("there is a node of this name")
+            .insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Adds a certificate.
+    pub fn certificate(&mut self, chain: &Path, key: &Path) -> &mut Self {
+        let files = json!({ "chain_file": chain.to_str(), "key_file": key.to_str() });
+        self.certificates.push(table(files));
+        self
+    }
+
+    pub(super) fn has_certificate(&self) -> bool {
+        !self.certificates.is_empty()
+    }
+
+    /// Gives the listeners the addresses they once got.
+    pub(super) fn fix_addresses(&mut self, addresses: &[SocketAddr]) {
+        for (listener, address) in self.listeners.iter_mut().zip(addresses) {
+            listener.insert("address".to_owned(), json!(address.to_string()));
+        }
+    }
+
+    /// The file.
+    pub fn text(&self) -> String {
+        let mut text = keys(&self.top);
+        let many = [("listener", &self.listeners), ("node", &self.nodes)];
+        for (name, table) in &self.tables {
+            write!(text, "\n[{name}]\n{}", keys(table)).unwrap();
+        }
+        for (name, tables) in many
+            .into_iter()
+            .chain([("tls.certificate", &self.certificates)])
+        {
+            for table in tables {
+                write!(text, "\n[[{name}]]\n{}", keys(table)).unwrap();
+            }
+        }
+        text + "\n" + &self.extra
+    }
+}
+
+fn table(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        other => panic!("not a table: {other}"),
+    }
+}
+
+fn keys(table: &Map<String, Value>) -> String {
+    table
+        .iter()
+        .map(|(key, value)| format!("{key} = {value}\n"))
+        .collect()
+}

@@ -1,0 +1,263 @@
+//! Our own built program, with a configuration file written for the test.
+
+pub mod config;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use self::config::Config;
+use super::certs::{Authority, Certificate, Offer};
+use super::clients::Destination;
+use super::cluster::{Cluster, PUBLIC_NAME};
+use super::http::answer::Answer;
+use super::http::{Request, Target};
+use super::process::{Process, Spec};
+use super::wait::{SOON, until};
+
+/// The program that was built with these tests. The launcher has none and names it itself.
+pub fn program() -> PathBuf {
+    let built = option_env!("CARGO_BIN_EXE_pilotage").map(PathBuf::from);
+    let named = || std::env::var_os("PILOTAGE_PROGRAM").map(PathBuf::from);
+    built
+        .or_else(named)
+        .expect("PILOTAGE_PROGRAM names the program")
+}
+
+/// A running balancer. It is killed when this drops.
+#[derive(Debug)]
+pub struct Balancer {
+    pub process: Process,
+    pub config: Config,
+    authority: Authority,
+    folder: PathBuf,
+    ready: Value,
+}
+
+impl Balancer {
+    /// Before all nodes of a cluster, known as [`PUBLIC_NAME`]; tells the nodes the public URL and
+    /// waits until all of them are up.
+    pub async fn before(cluster: &mut Cluster, change: impl FnOnce(&mut Config)) -> Self {
+        let folder = cluster.scratch.folder("balancer");
+        let mut config = Config::new(&folder);
+        for node in &cluster.nodes {
+            config.node(&node.name, &node.url());
+            if node.url().starts_with("https") {
+                let ca_file = cluster
+                    .scratch
+                    .write("nodes-ca.crt", cluster.authority.pem());
+                config.set_node(&node.name, "ca_file", ca_file.to_str().unwrap());
+            }
+        }
+        change(&mut config);
+        let balancer = Self::start(&program(), &folder, config).await;
+        cluster.set_public_url(&balancer.url()).await;
+        balancer.all_up(cluster.nodes.len()).await;
+        balancer
+    }
+
+    /// Starts a program with a configuration and waits for its ready line.
+    pub async fn start(program: &Path, folder: &Path, mut config: Config) -> Self {
+        let authority = Authority::new();
+        if !config.has_certificate() {
+            let names = [PUBLIC_NAME, "localhost", "127.0.0.1", "::1"];
+            let (chain, key) = authority.issue(&names).write(folder, "public");
+            config.certificate(&chain, &key);
+        }
+        let file = folder.join("pilotage.toml");
+        std::fs::write(&file, config.text()).unwrap();
+        let spec = Spec::new("pilotage", program, folder);
+        let process = Process::start(spec.arguments(["run", "--config"]).argument(file));
+        let folder = folder.to_path_buf();
+        let mut balancer = Self {
+            process,
+            config,
+            authority,
+            folder,
+            ready: Value::Null,
+        };
+        balancer.await_ready(0).await;
+        balancer
+    }
+
+    /// Waits for a ready line after so many lines of before.
+    async fn await_ready(&mut self, seen: usize) {
+        let process = &mut self.process;
+        let line = until("pilotage says that it is ready", SOON, async || {
+            assert!(process.running(), "pilotage ended: {}", process.stderr());
+            let lines = process.stdout();
+            let fresh = lines.lines().nth(seen)?;
+            serde_json::from_str::<Value>(fresh)
+                .ok()
+                .filter(|line| line["ready"] == true)
+        })
+        .await;
+        self.ready = line;
+    }
+
+    /// The addresses of its listeners of this protocol, `https` or `redirect`.
+    pub fn listeners(&self, protocol: &str) -> Vec<SocketAddr> {
+        let all = self.ready["listeners"].as_array().into_iter().flatten();
+        all.filter(|listener| listener["protocol"] == protocol)
+            .map(|listener| listener["address"].as_str().unwrap().parse().unwrap())
+            .collect()
+    }
+
+    /// The first https listener.
+    pub fn address(&self) -> SocketAddr {
+        self.listeners("https")[0]
+    }
+
+    /// The public name with the port of the first https listener.
+    pub fn public_authority(&self) -> String {
+        format!("{PUBLIC_NAME}:{}", self.address().port())
+    }
+
+    pub fn url(&self) -> String {
+        format!("https://{}", self.public_authority())
+    }
+
+    /// The public name for raw clients.
+    pub fn target(&self, offer: Offer) -> Target {
+        Target::tls(
+            self.address(),
+            &self.public_authority(),
+            self.authority.client(offer),
+        )
+    }
+
+    /// The public name for real clients.
+    pub fn destination(&self) -> Destination {
+        Destination::new(&self.folder, PUBLIC_NAME, self.address(), &self.authority)
+    }
+
+    /// The authority of its public certificate.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// Replaces the files of its public certificate by a fresh one for these names.
+    pub fn replace_certificate(&self, names: &[&str]) -> Certificate {
+        let fresh = self.authority.issue(names);
+        fresh.write(&self.folder, "public");
+        fresh
+    }
+
+    /// Changes its file and asks it to read it again; what it makes of it is in the log.
+    pub fn reload(&mut self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.config);
+        std::fs::write(self.folder.join("pilotage.toml"), self.config.text()).unwrap();
+        self.process.signal(Signal::HUP);
+    }
+
+    /// Ends it the hard way and starts it again on the same ports, with the same state folder.
+    pub async fn restart(&mut self) {
+        let addresses = [self.listeners("https"), self.listeners("redirect")].concat();
+        self.process.kill();
+        self.config.fix_addresses(&addresses);
+        std::fs::write(self.folder.join("pilotage.toml"), self.config.text()).unwrap();
+        let seen = self.process.stdout().lines().count();
+        self.process.start_again();
+        self.await_ready(seen).await;
+    }
+
+    /// Asks it to stop, and waits until it did.
+    pub async fn stop(&mut self, within: Duration) -> std::process::ExitStatus {
+        self.process.terminate(within).await
+    }
+
+    /// A page of its admin listener.
+    pub async fn admin(&self, path: &str) -> Answer {
+        let address = self.ready["admin"].as_str().unwrap().parse().unwrap();
+        Target::plain(address, "admin")
+            .send(Request::get(path))
+            .await
+    }
+
+    /// The value of a metric line that begins with this name and labels, such as
+    /// `pilotage_x_total{node="node-1"`.
+    pub async fn metric(&self, beginning: &str) -> Option<f64> {
+        let page = self.admin("/metrics").await.text();
+        let line = page.lines().find(|line| line.starts_with(beginning))?;
+        line.rsplit_once(' ')?.1.parse().ok()
+    }
+
+    /// The nodes as its admin page shows them.
+    pub async fn nodes(&self) -> Vec<Value> {
+        let page = self.admin("/nodes").await.json();
+        page["nodes"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// Waits until so many nodes are up for every kind of traffic.
+    pub async fn all_up(&self, count: usize) {
+        let what = format!("{count} nodes are up");
+        until(&what, SOON, async || {
+            let nodes = self.nodes().await;
+            let up = nodes
+                .iter()
+                .filter(|node| standings(node).all(|(_, is)| is == "up"))
+                .count();
+            (up == count).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until a node has this standing (`up`, `suspect`, `down`, `probation`) for this kind of
+    /// traffic (`pull`, `push`, `token`, `api`, `ui`).
+    pub async fn node_is(&self, name: &str, traffic: &str, standing: &str) {
+        let what = format!("{name} is {standing} for {traffic}");
+        until(&what, SOON, async || {
+            let nodes = self.nodes().await;
+            let node = nodes.iter().find(|node| node["id"] == name)?;
+            standings(node)
+                .any(|found| found == (traffic, standing))
+                .then_some(())
+        })
+        .await;
+    }
+
+    /// All log lines so far.
+    pub fn log(&self) -> Vec<Value> {
+        let text = self.process.stderr();
+        text.lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+
+    /// The access records so far: lines that tell a status.
+    pub fn access_log(&self) -> Vec<Value> {
+        self.log()
+            .into_iter()
+            .filter(|line| !field(line, "status").is_null())
+            .collect()
+    }
+
+    /// Waits for a log line.
+    pub async fn logged(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        until(what, SOON, async || {
+            self.log().into_iter().find(|line| fits(line))
+        })
+        .await
+    }
+
+    /// Waits for a log line with this message.
+    pub async fn says(&self, message: &str) -> Value {
+        self.logged(message, |line| field(line, "message") == message)
+            .await
+    }
+}
+
+/// A field of a log line, wherever the format puts it.
+pub fn field<'l>(line: &'l Value, name: &str) -> &'l Value {
+    let inner = &line["fields"][name];
+    if inner.is_null() { &line[name] } else { inner }
+}
+
+/// Kinds of traffic, each with the standing of a node.
+fn standings(node: &Value) -> impl Iterator<Item = (&str, &str)> {
+    let all = node["health"]["traffic"].as_array().into_iter().flatten();
+    all.filter_map(|one| Some((one["traffic"].as_str()?, one["standing"].as_str()?)))
+}
