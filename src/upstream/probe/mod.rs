@@ -157,13 +157,14 @@ async fn ask(
         let mut body = Vec::new();
         while let Some(piece) = session.read_response_body().await? {
             if body.len() + piece.len() > MAX_BODY {
-                return Error::e_explain(ErrorType::ReadError, "document too large");
+                return Ok(None);
             }
             body.extend_from_slice(&piece);
         }
-        Ok(Answer { head, body })
+        Ok(Some(Answer { head, body }))
     };
     let answer = answer.await.map_err(|error: Box<Error>| reason(&error))?;
+    let answer = answer.ok_or(Unreachable::Unreadable)?;
     connector
         .release_http_session(session, &peer, Some(timeouts.idle))
         .await;
@@ -204,3 +205,6 @@ const HEALTH: &str = "/api/v2.0/health";
 const PING: &str = "/v2/";
 /// Harbor's health document is about a kilobyte.
 const MAX_BODY: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests;
