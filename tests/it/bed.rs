@@ -19,7 +19,7 @@ async fn long_answer() -> (Recorder, Link, Target) {
     let body = "x".repeat(100_000);
     let script = move |_: &recorder::Received| recorder::answer(200, &[], &body);
     let recorder = Recorder::start(ports::free(host), script).await;
-    let link = Link::open(ports::free(host), recorder.address());
+    let link = Link::open(ports::free(host), recorder.address()).await;
     let target = Target::plain(link.address(), "recorder");
     (recorder, link, target)
 }

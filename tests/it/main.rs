@@ -11,6 +11,7 @@
 mod bed;
 mod core_recordings;
 mod direct;
+mod entrance;
 mod harness;
 
 /// Not a test: the process of a node's core, which the harness starts from this same program.

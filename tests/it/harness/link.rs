@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::wait::SOON;
+use super::wait::{SOON, until};
 
 /// Which way bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,8 +86,10 @@ struct Trap {
 
 impl Link {
     /// Listens on `address` and relays to `target`, which need not be there yet.
-    pub fn open(address: SocketAddr, target: SocketAddr) -> Self {
-        let first = listen(address).unwrap_or_else(|error| panic!("link on {address}: {error}"));
+    pub async fn open(address: SocketAddr, target: SocketAddr) -> Self {
+        // Whoever had the address before may still be letting go of it.
+        let what = format!("{address} is free for a link");
+        let first = until(&what, SOON, async || listen(address).ok()).await;
         let address = first.local_addr().unwrap();
         let state = Arc::new(State {
             target,

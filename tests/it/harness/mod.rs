@@ -34,6 +34,7 @@ pub mod certs;
 pub mod clients;
 pub mod cluster;
 pub mod core;
+pub mod front;
 pub mod http;
 pub mod image;
 pub mod link;

@@ -2,6 +2,7 @@
 //! killed when the guard drops, and the kernel kills the child should the test process itself die.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ pub struct Spec {
     environment: Vec<(OsString, OsString)>,
     folder: PathBuf,
     hosts_file: Option<PathBuf>,
+    hidden: Vec<PathBuf>,
 }
 
 impl Spec {
@@ -35,6 +37,7 @@ impl Spec {
             environment: Vec::new(),
             folder: folder.to_path_buf(),
             hosts_file: None,
+            hidden: Vec::new(),
         }
     }
 
@@ -64,17 +67,39 @@ impl Spec {
         self
     }
 
+    /// Shows it an empty folder here, in the same namespace: what programs leave in fixed places
+    /// would reach from one test to the next.
+    #[must_use]
+    pub fn hide(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.hidden.push(folder.into());
+        self
+    }
+
     /// The whole command line: the program behind what makes it die with us and see its own hosts
     /// file.
     pub fn command(&self) -> Command {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]);
         if let Some(hosts) = &self.hosts_file {
-            command.args(["unshare", "--mount", "--propagation", "private", "sh", "-c"]);
-            command
-                .arg("mount --bind \"$0\" /etc/hosts && exec \"$@\"")
-                .arg(hosts);
+            let mut script = "mount --bind \"$0\" /etc/hosts".to_owned();
+            for folder in &self.hidden {
+                write!(script, " && mount -t tmpfs tmpfs {}", folder.display()).unwrap();
+            }
+            script.push_str(" && exec \"$@\"");
+            command.args([
+                "unshare",
+                "--mount",
+                "--propagation",
+                "private",
+                "sh",
+                "-c",
+                &script,
+            ]);
+            command.arg(hosts);
         }
+        // Servers are not on the path of everybody who may run them.
+        let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
+        command.env("PATH", path);
         command
             .arg(&self.program)
             .args(&self.arguments)

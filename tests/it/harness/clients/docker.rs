@@ -26,7 +26,7 @@ impl Docker {
         let folder = destination.own_folder("docker");
         let port = destination.address.port();
         let loopback = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
-        let relay = Link::open(loopback, destination.address);
+        let relay = Link::open(loopback, destination.address).await;
         let hosts_file = folder.join("hosts");
         std::fs::write(&hosts_file, hosts(destination.name(), "::1")).unwrap();
         // A path of a socket must be short.
@@ -35,6 +35,8 @@ impl Docker {
         let daemon = Process::start(
             Spec::new("dockerd", "dockerd", &folder)
                 .hosts_file(&hosts_file)
+                .hide("/etc/docker")
+                .hide("/run")
                 .environment("SSL_CERT_FILE", &destination.ca_file)
                 .arguments(["--iptables=false", "--ip6tables=false", "--bridge=none"])
                 .arguments(["--storage-driver=vfs", "-H", &socket, "--pidfile"])

@@ -101,8 +101,11 @@ impl Podman {
     fn spec(&self) -> Spec {
         Spec::new("podman", "podman", &self.folder)
             .hosts_file(&self.destination.hosts_file)
+            .hide("/var/lib")
             .environment("TMPDIR", &self.folder)
             .arguments(["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"])
+            .argument("--network-config-dir")
+            .argument(self.folder.join("network"))
             .arguments(["--events-backend", "none", "--root"])
             .argument(self.folder.join("root"))
             .argument("--runroot")

@@ -72,6 +72,7 @@ impl Skopeo {
     fn spec(&self, command: &str) -> Spec {
         Spec::new("skopeo", "skopeo", &self.folder)
             .hosts_file(&self.destination.hosts_file)
+            .hide("/var/lib")
             .argument("--policy")
             .argument(self.folder.join("policy.json"))
             .argument(command)

@@ -148,7 +148,7 @@ impl Node {
             Entrance::Redirecting => addresses.redirect,
         };
         let link = match plan.before {
-            Before::Link => Some(Link::open(addresses.outer, inner)),
+            Before::Link => Some(Link::open(addresses.outer, inner).await),
             Before::Nothing => {
                 addresses.outer = inner;
                 None

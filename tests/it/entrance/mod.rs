@@ -1,0 +1,47 @@
+//! The entrance from outside: what is refused, what is let through, how TLS is spoken, and that
+//! nothing stays open for ever.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
+    reason = "test code: a surprise is a failed test, and says where"
+)]
+
+mod accepted;
+mod oddities;
+mod oddities_h2;
+mod raw_h2;
+mod redirect;
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use crate::harness::http::{Connection, Target};
+
+/// The longest that anything with a limit of a second or two may take on a busy machine.
+const SLACK: Duration = Duration::from_secs(12);
+
+/// Sends raw bytes on a connection of its own and reads the status of the answer; 0 when the
+/// connection is closed without one.
+async fn status_of(target: &Target, bytes: &[u8]) -> u16 {
+    let mut connection = target.connect().await.unwrap();
+    // A refusal may come before all was written.
+    drop(connection.write(bytes).await);
+    match timeout(SLACK, connection.answer_head()).await {
+        Ok(Ok(head)) => head.status,
+        Ok(Err(_)) => 0,
+        Err(_) => panic!("no answer: {}", bytes.escape_ascii()),
+    }
+}
+
+/// Waits until the other side closes, and says how long that took.
+async fn closed(connection: &mut Connection) -> Duration {
+    let begin = Instant::now();
+    let waiting = timeout(SLACK, connection.rest()).await;
+    assert!(waiting.is_ok(), "still open after {SLACK:?}");
+    begin.elapsed()
+}
