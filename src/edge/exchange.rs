@@ -184,6 +184,7 @@ const MAX_ID: usize = 128;
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{connection, exchange};
     use super::*;
 
     #[test]
@@ -195,6 +196,50 @@ mod tests {
         assert_eq!(given("quote\""), made);
         assert_eq!(given(""), made);
         assert_eq!(request_id(None, 1), made);
+    }
+
+    #[test]
+    fn a_request_id_of_any_length_but_too_long_is_kept() {
+        for (length, kept) in [(1, true), (MAX_ID, true), (MAX_ID + 1, false)] {
+            let given = "a".repeat(length);
+            let value = HeaderValue::from_str(&given).unwrap();
+            assert_eq!(request_id(Some(&value), 1) == given, kept, "{length}");
+        }
+        let foreign = HeaderValue::from_bytes(b"caf\xe9").unwrap();
+        assert_eq!(request_id(Some(&foreign), 0), uuid(0));
+    }
+
+    #[tokio::test]
+    async fn a_connection_knows_which_requests_and_bodies_are_under_way() {
+        let connection = connection();
+        let begun = || {
+            let mut exchange = exchange();
+            connection.begin();
+            connection.begin_body();
+            exchange.upload = BodyState::Coming;
+            exchange.connection = Some(Arc::clone(&connection));
+            exchange
+        };
+        let (mut first, second) = (begun(), begun());
+        assert_eq!((connection.running(), connection.uploading()), (2, 2));
+        first.body_done();
+        first.body_done();
+        assert_eq!((connection.running(), connection.uploading()), (2, 1));
+        drop(second);
+        assert_eq!((connection.running(), connection.uploading()), (1, 0));
+        drop(first);
+        assert_eq!((connection.running(), connection.uploading()), (0, 0));
+    }
+
+    #[test]
+    fn a_request_counts_as_running_until_it_is_dropped() {
+        let count = Arc::default();
+        let (first, second) = (Running::new(&count), Running::new(&count));
+        assert_eq!(count.load(Ordering::Acquire), 2);
+        drop(first);
+        assert_eq!(count.load(Ordering::Acquire), 1);
+        drop(second);
+        assert_eq!(count.load(Ordering::Acquire), 0);
     }
 
     #[test]

@@ -27,3 +27,6 @@ mod scan;
 pub mod settings;
 pub mod snapshot;
 pub mod tls;
+
+#[cfg(test)]
+mod tests;
