@@ -1,7 +1,7 @@
 //! An upload and its node, sealed inside the public Location.
 //!
 //! ```text
-//! version 1 | key hint 1 | binding 16 | nonce 12 | sealed: issued 8, node, location | tag 16
+//! version 1 | key hint 1 | binding 16 | nonce 12 | sealed: issued 8, offset 8, node, location | tag 16
 //! '---------- authenticated ---------'
 //! ```
 //!
@@ -35,6 +35,8 @@ pub struct Upload {
     pub node: NodeId,
     /// Path and query under which the node knows the upload.
     pub location: String,
+    /// Bytes that the node has acknowledged.
+    pub offset: u64,
     /// Seconds since 1970.
     pub issued: u64,
 }
@@ -45,6 +47,7 @@ impl fmt::Debug for Upload {
             .field("repository", &self.repository)
             .field("session", &self.session)
             .field("node", &self.node)
+            .field("offset", &self.offset)
             .field("issued", &self.issued)
             .finish_non_exhaustive()
     }
@@ -145,16 +148,17 @@ impl Sealer {
         if Header::read(*header).binding != binding(repository, session) {
             return Err(TokenError::Foreign);
         }
-        let (issued, node, location) = read_content(&content).ok_or(TokenError::Malformed)?;
-        if now.saturating_sub(issued) > lifetime.as_secs() {
+        let content = read_content(&content).ok_or(TokenError::Malformed)?;
+        if now.saturating_sub(content.issued) > lifetime.as_secs() {
             return Err(TokenError::Expired);
         }
         Ok(Upload {
             repository: repository.clone(),
             session: session.clone(),
-            node,
-            location: location.to_owned(),
-            issued,
+            node: content.node,
+            location: content.location.to_owned(),
+            offset: content.offset,
+            issued: content.issued,
         })
     }
 
@@ -243,24 +247,34 @@ fn binding(repository: &RepositoryName, session: &SessionId) -> [u8; BINDING_LEN
 fn write_content(upload: &Upload) -> Vec<u8> {
     let node = upload.node.as_str().as_bytes();
     let length = u8::try_from(node.len()).expect("a node's name has at most 63 bytes");
-    let mut content = Vec::with_capacity(9 + node.len() + upload.location.len() + TAG_LEN);
+    let mut content = Vec::with_capacity(17 + node.len() + upload.location.len() + TAG_LEN);
     content.extend_from_slice(&upload.issued.to_be_bytes());
+    content.extend_from_slice(&upload.offset.to_be_bytes());
     content.push(length);
     content.extend_from_slice(node);
     content.extend_from_slice(upload.location.as_bytes());
     content
 }
 
-fn read_content(content: &[u8]) -> Option<(u64, NodeId, &str)> {
+/// What a token holds beside what it is bound to.
+struct Content<'a> {
+    issued: u64,
+    offset: u64,
+    node: NodeId,
+    location: &'a str,
+}
+
+fn read_content(content: &[u8]) -> Option<Content<'_>> {
     let (issued, rest) = content.split_first_chunk()?;
+    let (offset, rest) = rest.split_first_chunk()?;
     let (length, rest) = rest.split_first()?;
     let (node, location) = rest.split_at_checked(usize::from(*length))?;
-    let node = NodeId::parse(std::str::from_utf8(node).ok()?).ok()?;
-    Some((
-        u64::from_be_bytes(*issued),
-        node,
-        std::str::from_utf8(location).ok()?,
-    ))
+    Some(Content {
+        issued: u64::from_be_bytes(*issued),
+        offset: u64::from_be_bytes(*offset),
+        node: NodeId::parse(std::str::from_utf8(node).ok()?).ok()?,
+        location: std::str::from_utf8(location).ok()?,
+    })
 }
 
 /// The form of a token. A balancer of another release either knows it or refuses the token.

@@ -23,6 +23,7 @@ fn upload() -> Upload {
         session: session("0f3c"),
         node: NodeId::parse("harbor-2").unwrap(),
         location: "/v2/lab/app/blobs/uploads/77?_state=secret%3D".into(),
+        offset: 4096,
         issued: 1_700_000_000,
     }
 }
@@ -158,7 +159,7 @@ proptest! {
     #[test]
     fn what_was_sealed_is_opened(
         name in "[a-z]{1,20}/[a-z0-9]{1,20}", id in "[a-zA-Z0-9-]{1,64}",
-        node in "[a-z0-9._-]{1,63}", location in "\\PC{0,300}", issued: u64, nonce: [u8; 12],
+        node in "[a-z0-9._-]{1,63}", location in "\\PC{0,300}", issued: u64, offset: u64, nonce: [u8; 12],
     ) {
         let upload = Upload {
             repository: repository(&name),
@@ -166,6 +167,7 @@ proptest! {
             node: NodeId::parse(&node).unwrap(),
             location,
             issued,
+            offset,
         };
         let sealer = sealer(&[5, 4]);
         let token = sealer.seal(&upload, nonce);

@@ -344,6 +344,7 @@ fn seal(
         session: session.clone(),
         node: place.node.id().clone(),
         location,
+        offset: offset(exchange),
         issued: unix_seconds(),
     };
     let mut nonce = [0; 12];
@@ -356,6 +357,15 @@ fn seal(
         location,
         session: session.to_string(),
     })
+}
+
+/// What the node has acknowledged of the upload. Its own word is ambiguous for the first byte.
+fn offset(exchange: &Exchange) -> u64 {
+    let upload = exchange
+        .relay
+        .as_ref()
+        .and_then(|relay| relay.upload.as_ref());
+    upload.map_or(0, |upload| upload.offset.saturating_add(exchange.bytes_in))
 }
 
 fn public_url(arrival: &Arrived, form: LocationForm, path: &str) -> String {
