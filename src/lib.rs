@@ -20,6 +20,7 @@
 //! affinity: token recent settings
 //! upstream: verdict settings peer* probe*
 //! discovery: fixed*
+//! download: goal facts takeover
 //! edge: settings host scan oddity plan fault connection exchange* snapshot gate* lookout* phases* answer* accept* deadline* readahead* entrance* listen* tls*
 //! config: mod* file table kind notes check problem unit settings
 //! app: mod* assemble* keys* reload* task* probes* drain*
@@ -63,6 +64,8 @@ pub mod affinity;
 pub mod upstream;
 
 pub mod discovery;
+
+pub mod download;
 
 pub mod edge;
 
