@@ -305,3 +305,6 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
         reason: error.to_string(),
     })
 }
+
+#[cfg(test)]
+mod tests;
