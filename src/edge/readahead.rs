@@ -143,3 +143,115 @@ impl GetSocketDigest for Readahead {
 }
 
 impl Peek for Readahead {}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::UnixStream;
+
+    use super::super::tests::connection;
+    use super::*;
+
+    fn pair() -> (UnixStream, Readahead) {
+        let (client, ours) = UnixStream::pair().unwrap();
+        (client, Readahead::new(TcpStream::from(ours), connection()))
+    }
+
+    fn bytes(size: usize) -> Vec<u8> {
+        (0..=250).cycle().take(size).collect()
+    }
+
+    #[tokio::test]
+    async fn a_buffer_comes_with_an_upload_and_goes_with_it() {
+        let (mut client, mut ours) = pair();
+        let mut piece = [0; 100];
+        client.write_all(&bytes(50)).await.unwrap();
+        assert_eq!(ours.read(&mut piece).await.unwrap(), 50);
+        assert_eq!(ours.buffer.capacity(), 0, "a header needs none");
+        let connection = Arc::clone(&ours.connection);
+        connection.begin_body();
+        client.write_all(&bytes(250)).await.unwrap();
+        assert_eq!(ours.read(&mut piece).await.unwrap(), 100);
+        assert_eq!(ours.buffer.len(), PIECE);
+        // What has been read ahead is handed over after the upload, too.
+        connection.end_body();
+        assert_eq!(ours.read(&mut piece).await.unwrap(), 100);
+        assert_eq!(ours.read(&mut piece).await.unwrap(), 50);
+        let waiting = tokio::time::timeout(std::time::Duration::ZERO, ours.read(&mut piece));
+        assert!(waiting.await.is_err());
+        assert_eq!(ours.buffer.capacity(), 0, "an idle connection keeps none");
+    }
+
+    #[tokio::test]
+    async fn an_end_and_an_error_pass_through() {
+        for uploading in [true, false] {
+            let (client, mut ours) = pair();
+            if uploading {
+                ours.connection.begin_body();
+            }
+            drop(client);
+            assert_eq!(ours.read(&mut [0; 9]).await.unwrap(), 0);
+            assert!(ours.write_all(&[0; 9]).await.is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_written_goes_out_as_it_is() {
+        let (mut client, mut ours) = pair();
+        ours.write_all(&bytes(500)).await.unwrap();
+        ours.flush().await.unwrap();
+        let mut got = vec![0; 500];
+        client.read_exact(&mut got).await.unwrap();
+        assert_eq!(got, bytes(500));
+    }
+
+    /// One step: so many bytes are sent, then read in pieces of that size, in or outside an upload.
+    type Step = (usize, usize, bool);
+
+    async fn carry(steps: Vec<Step>) {
+        let (mut client, mut ours) = pair();
+        let total: usize = steps.iter().map(|(sent, ..)| sent).sum();
+        let all = bytes(total);
+        let (sizes, sent) = (steps.clone(), all.clone());
+        let sending = tokio::spawn(async move {
+            let mut rest = sent.as_slice();
+            for (size, ..) in sizes {
+                let (now, later) = rest.split_at(size);
+                client.write_all(now).await.unwrap();
+                rest = later;
+            }
+        });
+        let mut got = Vec::new();
+        let mut steps = steps.iter().cycle();
+        let connection = Arc::clone(&ours.connection);
+        loop {
+            let (_, size, upload) = *steps.next().unwrap();
+            if upload {
+                connection.begin_body();
+            }
+            let mut piece = vec![0; size];
+            let read = ours.read(&mut piece).await.unwrap();
+            if upload {
+                connection.end_body();
+            }
+            if read == 0 {
+                break;
+            }
+            got.extend_from_slice(&piece[..read]);
+        }
+        sending.await.unwrap();
+        assert_eq!(got, all);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn every_byte_arrives_in_order_whatever_the_sizes(
+            steps in prop::collection::vec((0_usize..100_000, 1_usize..80_000, any::<bool>()), 1..6),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(carry(steps));
+        }
+    }
+}

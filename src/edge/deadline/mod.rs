@@ -310,3 +310,6 @@ impl GetSocketDigest for Guarded {
 }
 
 impl Peek for Guarded {}
+
+#[cfg(test)]
+mod tests;

@@ -260,3 +260,6 @@ fn keepalive() -> TcpKeepalive {
         user_timeout: Duration::from_mins(2),
     }
 }
+
+#[cfg(test)]
+mod tests;
