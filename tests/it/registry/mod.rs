@@ -18,7 +18,7 @@ mod content;
 mod differing;
 mod early;
 mod forwarded;
-mod hand;
+pub mod hand;
 mod listing;
 mod location;
 pub mod stage;

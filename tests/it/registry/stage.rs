@@ -64,7 +64,7 @@ impl Stage {
         self.balancer.reload(|config| {
             config.set_node(node, "drain", true);
         });
-        self.balancer.says("configuration reloaded").await;
+        self.balancer.says("settings reloaded").await;
     }
 
     /// The storage that the nodes share.

@@ -67,9 +67,7 @@ async fn a_forged_or_altered_token_is_an_unknown_upload_and_no_node_hears_of_it(
 
 fn received(stage: &mut Stage) -> u64 {
     let nodes = stage.cluster.nodes.iter_mut();
-    nodes
-        .map(|node| node.link().bytes(Direction::ToNode))
-        .sum()
+    nodes.map(|node| node.link().bytes(Direction::ToNode)).sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]

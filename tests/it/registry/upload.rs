@@ -39,10 +39,7 @@ async fn a_blob_is_pushed_by_post_patch_and_put() {
         assert_eq!(answer.header("range"), Some("0-2999999"));
         let patched = hand.next(&started, &answer);
         let answer = hand.send(patched.put(&digest)).await.expect(201);
-        assert_eq!(
-            hand.path(&answer),
-            format!("/v2/lab/patch/blobs/{digest}")
-        );
+        assert_eq!(hand.path(&answer), format!("/v2/lab/patch/blobs/{digest}"));
         assert_eq!(
             answer.header("docker-content-digest"),
             Some(digest.as_str())
