@@ -105,11 +105,11 @@ async fn write(
     session
         .write_response_header(Box::new(head), silent)
         .await?;
-    if !silent {
+    if silent {
+        session.write_response_body(None, true).await?;
+    } else {
         exchange.bytes_out += u64::try_from(body.len()).unwrap_or_default();
         session.write_response_body(Some(body), true).await?;
-    } else {
-        session.write_response_body(None, true).await?;
     }
     Ok(())
 }

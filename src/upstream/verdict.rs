@@ -36,7 +36,7 @@ pub enum NodeFault {
 /// Which shared part is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SharedFault {
-    /// PostgreSQL: 401 with an empty challenge and a database error as its message.
+    /// The database: 401 with an empty challenge and a database error as its message.
     Database,
     /// A 500 in the registry's form: Redis, database or storage, or a request that made no sense.
     Unknown,

@@ -129,13 +129,12 @@ impl Guarded {
             Version::One | Version::Two if connection.running() == 0 => {
                 Some((self.times.idle, ConnectionClose::IdleTimeout))
             }
-            // The HTTP layer times the reads of a body itself.
-            Version::One => None,
             // A node that stalls stops the client too and is found first, after the same time.
             Version::Two if connection.uploading() > 0 => {
                 Some((self.times.client * 2, ConnectionClose::ClientTimeout))
             }
-            Version::Two => None,
+            // The HTTP layer times the reads of an HTTP/1.1 body itself.
+            Version::One | Version::Two => None,
         }
     }
 

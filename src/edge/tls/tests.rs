@@ -287,7 +287,8 @@ fn nothing_of_a_key_is_ever_printed() {
     // The secret scalar of a P-256 key stands behind its 36 bytes of header.
     let scalar = &secret[36..68];
     let decimal = scalar.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let hex: String = scalar.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = scalar.iter().map(|byte| format!("{byte:02x}"));
+    let hex = digits.collect::<Vec<_>>().concat();
     assert!(!printed.contains(&decimal[..8].join(", ")));
     assert!(!printed.to_lowercase().contains(&hex[..16]));
     let line = std::str::from_utf8(&pem).unwrap().lines().nth(1).unwrap();

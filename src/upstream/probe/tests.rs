@@ -39,10 +39,11 @@ impl Script {
                 let (stream, _) = listener.accept().await.unwrap();
                 match &tls {
                     None => answer_all(stream, &mut answers, &seen).await,
-                    Some(tls) => match tls.accept(stream).await {
-                        Ok(stream) => answer_all(stream, &mut answers, &seen).await,
-                        Err(_) => continue,
-                    },
+                    Some(tls) => {
+                        if let Ok(stream) = tls.accept(stream).await {
+                            answer_all(stream, &mut answers, &seen).await;
+                        }
+                    }
                 }
             }
         });
@@ -247,7 +248,7 @@ async fn what_is_no_health_document_is_told_by_what_it_is() {
     ] {
         let node = Script::new(&[&script]).await;
         let found = node.probed(ProbeKind::Harbor).await;
-        assert_eq!(found, unreachable(reason), "{:.40}", script);
+        assert_eq!(found, unreachable(reason), "{script:.40}");
     }
 }
 
