@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use crate::config::Settings;
 use crate::discovery::fixed;
 use crate::edge::host::ServedNames;
-use crate::edge::settings::Protocol;
 use crate::edge::snapshot::{Place, Snapshot};
+use crate::edge::tls::CertificateStore;
 use crate::fleet::node::{Duty, Listing};
 use crate::fleet::view::Fleet;
 use crate::rewrite::names::NodeNames;
@@ -45,7 +45,8 @@ pub(super) fn snapshot(
         generation,
         public: settings.public.clone(),
         served: ServedNames::new(&settings.public.names),
-        https_port: https_port(settings),
+        // Listeners stay as they were bound.
+        https_port: before.map_or(HTTPS_PORT, |before| before.https_port),
         limits: settings.limits.clone(),
         retry: settings.retry.clone(),
         timeouts: settings.timeouts.clone(),
@@ -84,12 +85,31 @@ fn names(node: &NodeSettings) -> NodeNames {
         })
 }
 
-fn https_port(settings: &Settings) -> u16 {
-    let https = settings
-        .listeners
-        .iter()
-        .find(|one| matches!(one.protocol, Protocol::Https(_)));
-    https.map_or(443, |listener| listener.address.port())
+/// Warns of public names that no certificate covers: clients would refuse the connection.
+pub(super) fn compare_names(settings: &Settings, store: &CertificateStore) {
+    let about = store.about();
+    if about.is_empty() {
+        return;
+    }
+    for name in &settings.public.names {
+        let host = name.rsplit_once(':').map_or(name.as_str(), |(host, port)| {
+            if port.ends_with(']') { name } else { host }
+        });
+        let host = host.trim_matches(['[', ']']);
+        let covers = |known: &String| {
+            known == host
+                || known.strip_prefix("*.").is_some_and(|parent| {
+                    host.split_once('.').is_some_and(|(_, rest)| rest == parent)
+                })
+        };
+        if !about.iter().flat_map(|one| &one.names).any(covers) {
+            tracing::warn!(
+                names = %name,
+                remedy = "add a certificate for this name to [[tls.certificate]]",
+                "no certificate covers this public name"
+            );
+        }
+    }
 }
 
 /// Turns the names of all nodes into addresses. A name that cannot be resolved keeps the addresses it had.
@@ -105,8 +125,7 @@ pub(super) async fn resolve_one(place: &Place) {
     match fixed::resolve(&settings.host, settings.port).await {
         Ok(addresses) => {
             if *place.target.addresses() != addresses {
-                let count = addresses.len();
-                tracing::info!(node = %settings.id, count, "node has new addresses");
+                tracing::debug!(node = %settings.id, ?addresses, "node has new addresses");
                 place.target.resolve_to(addresses);
             }
         }
@@ -115,3 +134,6 @@ pub(super) async fn resolve_one(place: &Place) {
         }
     }
 }
+
+/// The port of https where no other is known.
+pub(super) const HTTPS_PORT: u16 = 443;

@@ -21,6 +21,7 @@ use arc_swap::ArcSwap;
 use pingora::apps::http_app::HttpServer;
 use sd_notify::NotifyState;
 use serde::Serialize;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -98,32 +99,42 @@ async fn serve(
     metrics: Arc<Metrics>,
     log: log::Log,
 ) -> Result<(), AppError> {
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), file = %path.display(), "starting");
     let (stop, stopped) = watch::channel(false);
+    // The admin pages and the probes go on while the last requests run.
+    let (close, closed) = watch::channel(false);
     let store = Arc::new(CertificateStore::load(&settings.certificates.files)?);
-    let first = assemble::snapshot(&settings, None)?;
+    assemble::compare_names(&settings, &store);
+    let mut first = assemble::snapshot(&settings, None)?;
+    let listeners = bind(&settings)?;
+    let bound: Vec<Bound> = listeners.iter().map(Bound::of).collect::<Result<_, _>>()?;
+    first.https_port = https_port(&bound);
     assemble::resolve(&first).await;
     let snapshot = Arc::new(ArcSwap::from_pointee(first));
     let gate = Arc::new(Gate::default());
     let lookout = Arc::new(Lookout::new(Arc::clone(&metrics), Arc::clone(&gate)));
-    let running = Arc::default();
-    let now = tokio::time::Instant::now().into_std();
     let edge = Edge {
         snapshot: Arc::clone(&snapshot),
         recent: Recent::new(settings.affinity.recent_lifetime),
-        budget: Budget::new(
-            settings.retry.budget_percent,
-            settings.retry.budget_minimum,
-            now,
-        ),
+        budget: budget(&settings),
         gate,
         lookout: Arc::clone(&lookout),
         metrics: Arc::clone(&metrics),
-        log: log.clone(),
-        running: Arc::clone(&running),
+        log,
+        running: Arc::default(),
     };
-    let mut entrance = Entrance::new(edge, settings.limits.clone(), threads, stopped.clone());
+    let running = Arc::clone(&edge.running);
+    let mut entrance = Entrance::new(edge, settings.limits.clone(), threads, stopped);
     let mut doors = JoinSet::new();
-    let bound = open(&settings, &mut entrance, &store, &mut doors)?;
+    for (listener, protocol) in listeners {
+        entrance.open(
+            listener,
+            protocol,
+            &settings.certificates,
+            &store,
+            &mut doors,
+        )?;
+    }
     let readiness = Arc::new(Readiness::new());
     let fleet = Arc::clone(&snapshot);
     let admin = Admin::new(
@@ -136,7 +147,7 @@ async fn serve(
     let mut background = JoinSet::new();
     let limits = settings.limits.clone();
     let app = HttpServer::new_app(admin);
-    let desk = Doors::new(app, limits, Arc::clone(&metrics), log, stopped.clone());
+    let desk = Doors::new(app, limits, Arc::clone(&metrics), None, closed.clone());
     background.spawn(serve_plain(listener, desk));
     let parts = Parts {
         path,
@@ -147,23 +158,28 @@ async fn serve(
         entrance,
         running: settings,
     };
-    task::spawn_all(&parts, &mut background, &stopped);
+    task::spawn_all(&parts, &mut background, &closed);
     readiness.enter(Stage::Serving);
     announce(&bound, admin_address);
     let parts = drain::until_stopped(parts, &readiness).await;
     stop.send_replace(true);
     drain::drain(&parts, &running, &mut doors).await;
+    close.send_replace(true);
     background.shutdown().await;
     Ok(())
 }
 
+fn budget(settings: &Settings) -> Budget {
+    let now = tokio::time::Instant::now().into_std();
+    Budget::new(
+        settings.retry.budget_percent,
+        settings.retry.budget_minimum,
+        now,
+    )
+}
+
 /// Binds all listeners before the first is served, so that a port in use refuses the start as a whole.
-fn open(
-    settings: &Settings,
-    entrance: &mut Entrance,
-    store: &Arc<CertificateStore>,
-    doors: &mut JoinSet<()>,
-) -> Result<Vec<Bound>, AppError> {
+fn bind(settings: &Settings) -> Result<Vec<(TcpListener, &Protocol)>, AppError> {
     let mut inherited = Inherited::from_environment();
     let addresses: Vec<SocketAddr> = settings.listeners.iter().map(|one| one.address).collect();
     let mut listeners = Vec::new();
@@ -171,20 +187,13 @@ fn open(
         let listener = listen(wanted.address, &addresses, &mut inherited)?;
         listeners.push((listener, &wanted.protocol));
     }
-    let mut bound = Vec::new();
-    for (listener, protocol) in listeners {
-        let address = listener.local_addr()?;
-        let name = match protocol {
-            Protocol::Https(_) => "https",
-            Protocol::Redirect => "redirect",
-        };
-        bound.push(Bound {
-            protocol: name,
-            address,
-        });
-        entrance.open(listener, protocol, &settings.certificates, store, doors)?;
-    }
-    Ok(bound)
+    Ok(listeners)
+}
+
+/// Where browsers on the plain port are sent: the port that the first https listener really has.
+fn https_port(bound: &[Bound]) -> u16 {
+    let https = bound.iter().find(|one| one.protocol == HTTPS);
+    https.map_or(assemble::HTTPS_PORT, |one| one.address.port())
 }
 
 /// A listener with the address that it really has.
@@ -193,6 +202,22 @@ struct Bound {
     protocol: &'static str,
     address: SocketAddr,
 }
+
+impl Bound {
+    fn of((listener, protocol): &(TcpListener, &Protocol)) -> std::io::Result<Self> {
+        let protocol = match protocol {
+            Protocol::Https(_) => HTTPS,
+            Protocol::Redirect => "redirect",
+        };
+        Ok(Self {
+            protocol,
+            address: listener.local_addr()?,
+        })
+    }
+}
+
+/// What the ready line calls a listener that serves the registry.
+const HTTPS: &str = "https";
 
 /// Prints the ready line and tells the service manager.
 fn announce(bound: &[Bound], admin: SocketAddr) {

@@ -31,7 +31,7 @@ pub(super) async fn reload(parts: &mut Parts) {
                 .metrics
                 .reload_done(Reload::Refused, SystemTime::now());
             tracing::error!(
-                problems = %problems.join("; "),
+                problem = %problems.join("; "),
                 "reload refused: the settings of before stay in force"
             );
         }
@@ -64,12 +64,14 @@ async fn apply(parts: &mut Parts, settings: Settings) -> Result<(), Vec<String>>
             &parts.store,
         )
         .map_err(|error| one(error.into()))?;
+    export(&parts.store, &parts.metrics);
+    assemble::compare_names(&settings, &parts.store);
     parts.metrics.nodes_replaced();
     parts.lookout.forget();
     parts.snapshot.store(Arc::new(fresh));
     if !restart.is_empty() {
         let settings = restart.join(", ");
-        tracing::warn!(settings, "these settings change only with a restart");
+        tracing::warn!(key = settings, "these settings change only with a restart");
     }
     parts.running = settings;
     Ok(())
@@ -91,7 +93,7 @@ impl Certificates {
             metrics: Arc::clone(&parts.metrics),
             told: None,
         };
-        this.export();
+        export(&this.store, &this.metrics);
         this
     }
 
@@ -107,7 +109,7 @@ impl Certificates {
             Ok(Refreshed::Unchanged) => self.told = None,
             Ok(Refreshed::Replaced) => {
                 self.told = None;
-                self.export();
+                export(&self.store, &self.metrics);
                 tracing::info!(count = files.len(), "certificates replaced");
             }
             Err(error) => {
@@ -124,14 +126,15 @@ impl Certificates {
         }
         Done::Yes
     }
+}
 
-    fn export(&self) {
-        let about = self.store.about();
-        let ends = about.iter().map(|one| {
-            let name = one.names.first().map_or("", String::as_str);
-            let expires = Duration::from_secs(u64::try_from(one.expires).unwrap_or_default());
-            (name, UNIX_EPOCH + expires)
-        });
-        self.metrics.certificates_served(ends);
-    }
+/// Shows until when the certificates are good.
+fn export(store: &CertificateStore, metrics: &Metrics) {
+    let about = store.about();
+    let ends = about.iter().map(|one| {
+        let name = one.names.first().map_or("", String::as_str);
+        let expires = Duration::from_secs(u64::try_from(one.expires).unwrap_or_default());
+        (name, UNIX_EPOCH + expires)
+    });
+    metrics.certificates_served(ends);
 }

@@ -58,7 +58,7 @@ fn refuse(options: &Options, problems: &[Problem]) -> ExitCode {
         for problem in problems {
             complain(&format!("{file}: {problem}"));
         }
-        complain(&format!("{file}: {} wrong", problems.len()));
+        complain(&format!("{file}: {} problems", problems.len()));
     }
     ExitCode::from(2)
 }

@@ -49,7 +49,7 @@ impl Entrance {
         options.keepalive_request_limit = Some(limits.requests_per_connection);
         options.h2_idle_timeout = Some(limits.idle_timeout);
         proxy.server_options = Some(options);
-        let doors = Arc::new(Doors::new(proxy, limits, metrics, log, stop));
+        let doors = Arc::new(Doors::new(proxy, limits, metrics, Some(log), stop));
         Self {
             doors,
             welcomes: Vec::new(),

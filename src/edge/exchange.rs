@@ -32,6 +32,8 @@ pub struct Exchange {
     pub(super) relay: Option<Relay>,
     /// Nodes that are still to be asked, in order.
     pub(super) next: Vec<NodeId>,
+    /// Choices made since nodes were last waited for.
+    pub(super) rounds: u32,
     /// Nodes asked so far.
     pub(super) asked: u32,
     pub(super) current: Option<Current>,
@@ -110,6 +112,7 @@ impl Exchange {
             arrival: None,
             relay: None,
             next: Vec::new(),
+            rounds: 0,
             asked: 0,
             current: None,
             last_node: None,

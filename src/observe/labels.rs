@@ -179,9 +179,7 @@ labels! {
     /// Work that goes on in the background.
     Task {
         Probes = "probes",
-        Names = "names",
         Certificates = "certificates",
-        Expiry = "expiry",
     }
 }
 

@@ -50,7 +50,8 @@ pub struct Doors<A> {
     pub(super) limits: ArcSwap<Limits>,
     pub(super) connections: Arc<Connections>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) log: Log,
+    /// Where a header that never became a request is recorded, if that is wanted.
+    pub(super) log: Option<Log>,
     pub(super) stop: watch::Receiver<bool>,
     /// Bytes that all HTTP/2 receive windows together allow clients to send ahead.
     pub(super) promised: Arc<AtomicU64>,
@@ -95,7 +96,7 @@ impl<A: ServerApp + Send + Sync + 'static> Doors<A> {
         app: A,
         limits: Limits,
         metrics: Arc<Metrics>,
-        log: Log,
+        log: Option<Log>,
         stop: watch::Receiver<bool>,
     ) -> Self {
         Self {
@@ -220,9 +221,10 @@ impl<A: ServerApp + Send + Sync + 'static> Doors<A> {
 
     /// What the parser refused, or the client never finished, has a record as well.
     fn record_malformed(&self, connection: &Connection) {
+        let Some(log) = &self.log else { return };
         self.metrics.connection_refused(Refusal::Malformed);
         let answered = connection.answered();
-        self.log.access(&Record {
+        log.access(&Record {
             request_id: "",
             client: connection.peer.ip().to_canonical(),
             method: "",

@@ -9,7 +9,7 @@ use pingora::protocols::Digest;
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::fleet::health::Observation;
 use crate::fleet::view::{Candidate, Rank, Room};
@@ -20,6 +20,7 @@ use crate::placement::choose::{Hints, Reason, choose};
 use crate::placement::rendezvous::SoftKey;
 use crate::registry::route::Route;
 use crate::rewrite::{forwarded, hop, systeminfo};
+use crate::upstream::peer::Pace;
 
 use super::super::exchange::{Current, Exchange};
 use super::super::fault::{Fault, NodeTrouble};
@@ -31,46 +32,64 @@ use super::Edge;
 impl Edge {
     /// The next node for the request, waiting for one if need be.
     pub(super) async fn next_peer(&self, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
-        match self.next_place(exchange).await {
-            Ok((place, peer)) => {
-                exchange.asked += 1;
-                exchange.fault = None;
-                exchange.last_node = Some(place.node.id().clone());
-                let in_flight = place.node.begin(0);
-                exchange.current = Some(Current { place, in_flight });
-                Ok(Box::new(peer))
-            }
-            Err(fault) => {
+        loop {
+            let place = self.next_place(exchange).await.map_err(|fault| {
                 exchange.fault = Some(fault);
-                Err(Error::new_in(ErrorType::InternalError))
-            }
+                Error::new_in(ErrorType::InternalError)
+            })?;
+            let pace = exchange
+                .relay
+                .as_ref()
+                .map_or(Pace::Commit, |relay| relay.pace);
+            let Some(peer) = place.target.peer(&exchange.snapshot.timeouts, pace) else {
+                continue;
+            };
+            self.take(exchange, place);
+            return Ok(Box::new(peer));
         }
     }
 
-    async fn next_place(
+    /// The request is on `place` from now on.
+    pub(super) fn take(&self, exchange: &mut Exchange, place: Arc<Place>) {
+        exchange.asked += 1;
+        exchange.fault = None;
+        exchange.last_node = Some(place.node.id().clone());
+        let in_flight = place.node.begin(0);
+        exchange.current = Some(Current { place, in_flight });
+    }
+
+    /// The next node for the request, waiting for one if need be.
+    pub(super) async fn next_place(
         &self,
         exchange: &mut Exchange,
-    ) -> std::result::Result<(Arc<Place>, HttpPeer), Fault> {
+    ) -> std::result::Result<Arc<Place>, Fault> {
         let retry = exchange.snapshot.retry.clone();
         let begin = Instant::now();
         let until = *exchange.patience.get_or_insert(begin + retry.patience);
         let mut waited = None;
         loop {
-            if let Some(found) = take_next(exchange) {
-                if let Some(outcome) = waited {
-                    self.metrics.wait_done(outcome);
+            while let Some(id) = exchange.next.pop() {
+                if let Some(place) = exchange.snapshot.place(&id) {
+                    if let Some(outcome) = waited {
+                        self.metrics.wait_done(outcome);
+                    }
+                    return Ok(Arc::clone(place));
                 }
-                return Ok(found);
             }
-            let queue = match self.choose(exchange) {
-                Chosen::Some => continue,
-                Chosen::Full => true,
-                Chosen::None => false,
-            };
-            let (until, fault) = if queue {
-                (until.min(begin + retry.queue_timeout), Fault::Busy)
-            } else {
-                (until, Fault::NoNode)
+            if exchange.rounds > 0 {
+                // All were asked just now; asking them again at once would only be noise.
+                if Instant::now() + PAUSE >= until {
+                    return Err(Fault::NoNode);
+                }
+                sleep(PAUSE).await;
+            }
+            let (until, fault) = match self.choose(exchange) {
+                Chosen::Some => {
+                    exchange.rounds += 1;
+                    continue;
+                }
+                Chosen::Full => (until.min(begin + retry.queue_timeout), Fault::Busy),
+                Chosen::None => (until, Fault::NoNode),
             };
             if Instant::now() >= until {
                 self.metrics.wait_done(Wait::Timeout);
@@ -84,7 +103,7 @@ impl Edge {
                     return Err(Fault::Busy);
                 }
             }
-            exchange.next.clear();
+            exchange.rounds = 0;
         }
     }
 
@@ -330,19 +349,6 @@ enum Chosen {
     None,
 }
 
-fn take_next(exchange: &mut Exchange) -> Option<(Arc<Place>, HttpPeer)> {
-    let snapshot = Arc::clone(&exchange.snapshot);
-    let pace = exchange.relay.as_ref()?.pace;
-    while let Some(id) = exchange.next.pop() {
-        let place = snapshot.place(&id);
-        let peer = place.and_then(|place| place.target.peer(&snapshot.timeouts, pace));
-        if let (Some(place), Some(peer)) = (place, peer) {
-            return Some((Arc::clone(place), peer));
-        }
-    }
-    None
-}
-
 fn failure(
     noted: Option<Fault>,
     etype: &ErrorType,
@@ -371,6 +377,8 @@ fn failure(
     }
 }
 
+/// How long a request that was on every node waits before it asks them again.
+const PAUSE: Duration = Duration::from_millis(250);
 /// How often a waiting request looks by itself, beside being woken.
 const RECHECK: Duration = Duration::from_millis(500);
 

@@ -113,9 +113,14 @@ impl Edge {
         for misfit in rewritten.misfits {
             self.misfit(place, label(misfit));
         }
-        if let Some(sealed) = seal(exchange, head.status, raw_location.as_ref(), place) {
-            head.insert_header(header::LOCATION, sealed.location)?;
-            head.insert_header("Docker-Upload-Uuid", sealed.session)?;
+        let sealed = seal(exchange, head.status, raw_location.as_ref(), place);
+        // A cancelled upload is named once more, without a Location.
+        let named = sealed.is_some() || head.headers.contains_key(UPLOAD_ID);
+        if let Some(location) = sealed {
+            head.insert_header(header::LOCATION, location)?;
+        }
+        if let Some(session) = arrival.session.as_ref().filter(|_| named) {
+            head.insert_header(UPLOAD_ID, session.as_str())?;
         }
         let json = head.headers.get(header::CONTENT_TYPE);
         let json = json.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
@@ -319,18 +324,13 @@ impl Edge {
     }
 }
 
-struct Sealed {
-    location: String,
-    session: String,
-}
-
 /// The public address of an upload, instead of the node's own.
 fn seal(
     exchange: &Exchange,
     status: StatusCode,
     raw: Option<&HeaderValue>,
     place: &Place,
-) -> Option<Sealed> {
+) -> Option<String> {
     let running = matches!(status, StatusCode::ACCEPTED | StatusCode::NO_CONTENT);
     let arrival = exchange.arrival.as_ref().filter(|_| running)?;
     let (Route::UploadStart(repository) | Route::Upload(repository, _)) = &arrival.target.route
@@ -352,11 +352,7 @@ fn seal(
     let snapshot = &exchange.snapshot;
     let token = snapshot.sealer.seal(&upload, nonce);
     let path = format!("/v2/{repository}/blobs/uploads/{session}?{STATE}={token}");
-    let location = public_url(arrival, snapshot.public.location, &path);
-    Some(Sealed {
-        location,
-        session: session.to_string(),
-    })
+    Some(public_url(arrival, snapshot.public.location, &path))
 }
 
 /// What the node has acknowledged of the upload. Its own word is ambiguous for the first byte.
@@ -458,6 +454,9 @@ pub(super) fn apply(head: &mut impl Headers, edit: &Edit) -> Result<()> {
         Edit::Remove { name } => head.put(name, &[]),
     }
 }
+
+/// The name of an upload, which is ours to give.
+const UPLOAD_ID: &str = "docker-upload-uuid";
 
 /// Harbor's systeminfo is about a kilobyte.
 const MAX_GATHERED: usize = 64 * 1024;
