@@ -101,6 +101,9 @@ impl Connection {
             Finding::Clean => 0,
             Finding::BareLineFeed => 1,
             Finding::TooLarge => 2,
+            Finding::Words => 3,
+            Finding::Fragment => 4,
+            Finding::TwoLengths => 5,
         };
         self.finding.store(code, Ordering::Release);
     }
@@ -110,6 +113,9 @@ impl Connection {
         match self.finding.load(Ordering::Acquire) {
             1 => Finding::BareLineFeed,
             2 => Finding::TooLarge,
+            3 => Finding::Words,
+            4 => Finding::Fragment,
+            5 => Finding::TwoLengths,
             _ => Finding::Clean,
         }
     }

@@ -53,6 +53,10 @@ pub enum HeaderFault {
     BareLineFeed,
     TooLarge,
     ControlByte,
+    RequestLine,
+    Fragment,
+    TwoLengths,
+    Coding,
 }
 
 /// How a node failed.
@@ -250,6 +254,12 @@ impl HeaderFault {
             Self::BareLineFeed => "a header line ends with a line feed but no carriage return",
             Self::TooLarge => "the request header is larger than this server allows",
             Self::ControlByte => "a header value contains a control byte",
+            Self::RequestLine => {
+                "the request line is not a method, a target and a version; write spaces as %20"
+            }
+            Self::Fragment => "the request target has a fragment (#), which no server may be sent",
+            Self::TwoLengths => "the request has both a Content-Length and a Transfer-Encoding",
+            Self::Coding => "the body is transfer-encoded in another way than chunked, once",
         }
     }
 }
@@ -260,6 +270,9 @@ impl From<Finding> for Option<HeaderFault> {
             Finding::Clean => None,
             Finding::BareLineFeed => Some(HeaderFault::BareLineFeed),
             Finding::TooLarge => Some(HeaderFault::TooLarge),
+            Finding::Words => Some(HeaderFault::RequestLine),
+            Finding::Fragment => Some(HeaderFault::Fragment),
+            Finding::TwoLengths => Some(HeaderFault::TwoLengths),
         }
     }
 }

@@ -25,6 +25,12 @@ pub(super) fn authority<'a>(
             return Err(HeaderFault::ControlByte);
         }
     }
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    if let Some(coding) = codings.next()
+        && (codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+    {
+        return Err(HeaderFault::Coding);
+    }
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {
@@ -110,6 +116,26 @@ mod tests {
             authority(&headers, &uri, Finding::TooLarge),
             Err(HeaderFault::TooLarge)
         );
+    }
+
+    #[test]
+    fn a_body_is_chunked_once_or_not_at_all() {
+        let judge = |codings: &[&str]| {
+            let mut headers = HeaderMap::new();
+            headers.append(header::HOST, "r.test".parse().unwrap());
+            for coding in codings {
+                headers.append(header::TRANSFER_ENCODING, coding.parse().unwrap());
+            }
+            authority(&headers, &Uri::from_static("/"), Finding::Clean).map(drop)
+        };
+        assert_eq!(judge(&["Chunked"]), Ok(()));
+        for wrong in [
+            &["chunked, chunked"][..],
+            &["chunked", "chunked"],
+            &["gzip"],
+        ] {
+            assert_eq!(judge(wrong), Err(HeaderFault::Coding), "{wrong:?}");
+        }
     }
 
     #[test]

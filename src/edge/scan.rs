@@ -1,7 +1,11 @@
 //! A look at the raw bytes of a request header, before the parser has its say.
 //!
-//! The HTTP/1.1 parser accepts line ends without a carriage return and headers of a mebibyte; this scanner
-//! sees both while the bytes arrive. It never keeps bytes and never changes them.
+//! The HTTP/1.1 parser accepts line ends without a carriage return and headers of a mebibyte, mends targets with
+//! spaces, drops fragments, and forgets a length beside a transfer coding; this scanner sees all of that while the
+//! bytes arrive. It keeps no more than the name of one field, and never changes a byte.
+
+const CONTENT_LENGTH: &[u8] = b"content-length";
+const TRANSFER_ENCODING: &[u8] = b"transfer-encoding";
 
 /// What is remarkable about the header block read so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +16,12 @@ pub(super) enum Finding {
     BareLineFeed,
     /// The block is larger than allowed.
     TooLarge,
+    /// The request line has not exactly three words.
+    Words,
+    /// The request line has a fragment in it.
+    Fragment,
+    /// The end of the body is told in two ways.
+    TwoLengths,
 }
 
 /// State between two reads of one header block.
@@ -20,7 +30,47 @@ pub(super) struct Scan {
     size: usize,
     limit: usize,
     line: Line,
+    part: Part,
+    framing: Framing,
     finding: Finding,
+}
+
+/// What the next byte of a line belongs to.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    /// The request line, with so many spaces so far.
+    Request(u8),
+    Name(Name),
+    Value,
+}
+
+/// As much of a field's name as can matter.
+#[derive(Debug, Clone, Copy, Default)]
+struct Name {
+    bytes: [u8; TRANSFER_ENCODING.len()],
+    length: usize,
+}
+
+impl Name {
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.length) {
+            *place = byte;
+        }
+        self.length = self.length.saturating_add(1);
+    }
+
+    fn is(&self, name: &[u8]) -> bool {
+        let had = self.bytes.get(..self.length);
+        had.is_some_and(|had| had.eq_ignore_ascii_case(name))
+    }
+}
+
+/// How the end of the body is told, as far as seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    Untold,
+    Length,
+    Coding,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +94,8 @@ impl Scan {
             size: 0,
             limit,
             line: Line::Empty,
+            part: Part::Request(0),
+            framing: Framing::Untold,
             finding: Finding::Clean,
         }
     }
@@ -55,10 +107,57 @@ impl Scan {
                 return;
             }
             self.size = self.size.saturating_add(1);
-            if self.size > self.limit && self.finding == Finding::Clean {
-                self.finding = Finding::TooLarge;
+            if self.size > self.limit {
+                self.find(Finding::TooLarge);
             }
+            self.read(*byte);
             self.line = self.step(*byte);
+        }
+    }
+
+    /// The first thing found is the one that is told.
+    fn find(&mut self, finding: Finding) {
+        if self.finding == Finding::Clean {
+            self.finding = finding;
+        }
+    }
+
+    /// Looks at what the lines say.
+    fn read(&mut self, byte: u8) {
+        match (&mut self.part, byte) {
+            (Part::Request(_), _) if self.size <= 2 && matches!(byte, b'\r' | b'\n') => {}
+            (Part::Request(spaces), b'\n') => {
+                let words = *spaces == 2;
+                self.part = Part::Name(Name::default());
+                if !words {
+                    self.find(Finding::Words);
+                }
+            }
+            (Part::Request(spaces), b' ') => *spaces = spaces.saturating_add(1),
+            (Part::Request(_), b'#') => self.find(Finding::Fragment),
+            (Part::Name(_) | Part::Value, b'\n') => self.part = Part::Name(Name::default()),
+            (Part::Name(name), b':') => {
+                let name = *name;
+                self.part = Part::Value;
+                self.note_field(name);
+            }
+            (Part::Name(name), byte) => name.push(byte),
+            (Part::Request(_) | Part::Value, _) => {}
+        }
+    }
+
+    fn note_field(&mut self, name: Name) {
+        let told = if name.is(CONTENT_LENGTH) {
+            Framing::Length
+        } else if name.is(TRANSFER_ENCODING) {
+            Framing::Coding
+        } else {
+            return;
+        };
+        if self.framing == Framing::Untold {
+            self.framing = told;
+        } else if self.framing != told {
+            self.find(Finding::TwoLengths);
         }
     }
 
@@ -103,8 +202,10 @@ impl Scan {
 mod tests {
     use super::*;
 
+    const LIMIT: usize = 96;
+
     fn scan(parts: &[&[u8]]) -> Finding {
-        let mut scan = Scan::new(64);
+        let mut scan = Scan::new(LIMIT);
         for part in parts {
             scan.feed(part);
         }
@@ -119,6 +220,31 @@ mod tests {
             let (head, tail) = block.split_at(cut);
             assert_eq!(scan(&[head, tail]), Finding::Clean, "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn a_request_line_has_three_words_and_no_fragment() {
+        assert_eq!(scan(&[b"GET /a b HTTP/1.1\r\n\r\n"]), Finding::Words);
+        assert_eq!(scan(&[b"GET /a\r\nA: b c d\r\n\r\n"]), Finding::Words);
+        assert_eq!(scan(&[b"GET /a#b HTTP/1.1\r\n\r\n"]), Finding::Fragment);
+        assert_eq!(scan(&[b"\r\nGET /a b HTTP/1.1\r\n\r\n"]), Finding::Words);
+        let fields = b"GET / HTTP/1.1\r\nA: b # c\r\n\r\n";
+        assert_eq!(scan(&[fields]), Finding::Clean);
+    }
+
+    #[test]
+    fn a_body_whose_end_is_told_twice_is_found_whatever_the_spelling() {
+        let first = b"PUT / HTTP/1.1\r\n";
+        let length = b"CONTENT-length: 5\r\n";
+        let coding = b"Transfer-Encoding: x\r\n";
+        for fields in [[&length[..], coding], [coding, length]].map(|two| two.concat()) {
+            assert_eq!(scan(&[first, &fields]), Finding::TwoLengths);
+        }
+        let twice = [&length[..], length].concat();
+        assert_eq!(scan(&[first, &twice]), Finding::Clean, "left to the parser");
+        let alike = b"Content-Lengthy: 5\r\nx: transfer-encoding: y\r\n";
+        let all = [&length[..], alike].concat();
+        assert_eq!(scan(&[first, &all]), Finding::Clean);
     }
 
     #[test]
@@ -139,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_block_beyond_the_limit_is_found_and_a_body_does_not_count() {
-        let long = [b'a'; 65];
+        let long = [b'a'; LIMIT + 1];
         assert_eq!(scan(&[&long]), Finding::TooLarge);
         assert_eq!(scan(&[b"GET / HTTP/1.1\r\n\r\n", &long]), Finding::Clean);
     }
