@@ -297,6 +297,10 @@ mod tests {
             HeaderFault::BareLineFeed,
             HeaderFault::TooLarge,
             HeaderFault::ControlByte,
+            HeaderFault::RequestLine,
+            HeaderFault::Fragment,
+            HeaderFault::TwoLengths,
+            HeaderFault::Coding,
         ];
         let node = [
             NodeTrouble::Unreachable,

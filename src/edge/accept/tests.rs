@@ -66,9 +66,14 @@ impl House {
             narrow,
         })));
         let metrics = Arc::new(Metrics::new("0"));
-        let log = Log::silent(&metrics);
         let (stop, stopped) = watch::channel(false);
-        let doors = Arc::new(Doors::new(Holder::default(), limits, metrics, log, stopped));
+        let doors = Arc::new(Doors::new(
+            Holder::default(),
+            limits,
+            metrics,
+            None,
+            stopped,
+        ));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let behind = Arc::clone(&doors);

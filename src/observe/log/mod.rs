@@ -147,14 +147,4 @@ const QUIET: &str = "pingora=off,h2=warn,hyper=warn,rustls=warn,tokio=warn";
 const LINE_CAPACITY: usize = 640;
 
 #[cfg(test)]
-impl Log {
-    /// A log whose lines go nowhere, for the tests of other rooms.
-    pub(crate) fn silent(metrics: &Arc<Metrics>) -> Self {
-        let (lines, _) = writer::start(1, Arc::clone(metrics), io::sink()).unwrap();
-        let format = LogFormat::Json;
-        Self { lines, format }
-    }
-}
-
-#[cfg(test)]
 mod tests;
