@@ -308,7 +308,7 @@ impl Edge {
                 .map(|id| id.as_str()),
             node: exchange.last_node.as_ref(),
             attempt: exchange.asked,
-            takeovers: 0,
+            takeovers: exchange.takeovers,
             status: exchange.status,
             fault: exchange.fault.map(Fault::label),
             outcome,
