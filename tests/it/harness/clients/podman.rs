@@ -20,6 +20,8 @@ impl Podman {
     pub fn new(destination: &Destination) -> Self {
         let folder = destination.own_folder("podman");
         std::fs::write(folder.join("policy.json"), POLICY).unwrap();
+        // Without a login podman still wants the file it is told of.
+        std::fs::write(folder.join("auth.json"), "{}").unwrap();
         let run_folder = std::env::temp_dir().join(format!("podman-{:08x}", fastrand::u32(..)));
         Self {
             folder,

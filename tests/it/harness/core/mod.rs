@@ -26,6 +26,7 @@ mod token;
 
 use std::path::Path;
 use std::sync::{Arc, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::header::{HeaderValue, SET_COOKIE};
@@ -33,9 +34,10 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
 
-pub use self::config::{Config, Flavour, Injection, Realm, Referrers, Switches};
+pub use self::config::{Config, Flavour, Injection, Realm, Referrers, RequestBody, Switches};
 pub use self::database::{Database, Project};
 pub use self::identity::Account;
 pub use self::registry::REGISTRY_HTPASSWD;
@@ -97,14 +99,22 @@ async fn serve(config: Config) {
                 let core = core.clone();
                 async move { Ok::<_, hyper::Error>(respond(&core, request).await) }
             });
+            let serving = http1::Builder::new()
+                .title_case_headers(true)
+                .serve_connection(TokioIo::new(stream), service);
             // A connection that breaks is the business of who broke it.
-            drop(
-                http1::Builder::new()
-                    .title_case_headers(true)
-                    .serve_connection(TokioIo::new(stream), service)
-                    .await,
-            );
+            if let Ok(parts) = serving.without_shutdown().await {
+                linger(parts.io.into_inner()).await;
+            }
         });
+    }
+}
+
+/// Closes as Go's server does: a close with bytes of a body still unread is a reset, which would
+/// take an early answer with it, so the other side gets a moment to read.
+async fn linger(mut stream: TcpStream) {
+    if stream.shutdown().await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
 
