@@ -9,10 +9,13 @@
 )]
 
 mod bed;
+mod clients;
 mod core_recordings;
 mod direct;
 mod entrance;
 mod harness;
+mod nodes;
+mod registry;
 
 /// Not a test: the process of a node's core, which the harness starts from this same program.
 #[test]
