@@ -48,22 +48,26 @@ async fn nodes_that_name_themselves_hand_out_the_public_realm_and_url() {
     let stage = Stage::with(nodes, |_| ()).await;
     expect_public_realm(&stage, Offer::Http1).await;
     expect_public_realm(&stage, Offer::Http2).await;
-    expect_public_system_info(&stage).await;
+    expect_public_system_info(&stage, "/api/v2.0/systeminfo").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nodes_of_the_first_generation_hand_out_the_public_realm() {
-    let nodes = Cluster::builder().all(|plan| plan.flavour = Flavour::Harbor1);
+async fn nodes_of_the_first_generation_hand_out_the_public_realm_and_url() {
+    let nodes = Cluster::builder().all(|plan| {
+        plan.flavour = Flavour::Harbor1;
+        plan.external_url = Some(String::new());
+    });
     let stage = Stage::with(nodes, |config| {
         config.set("health", "probe", "registry");
     })
     .await;
     expect_public_realm(&stage, Offer::Http1).await;
     expect_public_realm(&stage, Offer::Http2).await;
+    expect_public_system_info(&stage, "/api/systeminfo").await;
 }
 
-async fn expect_public_system_info(stage: &Stage) {
-    let as_builder = Request::get("/api/v2.0/systeminfo").basic("builder", "Builder12345");
+async fn expect_public_system_info(stage: &Stage, path: &str) {
+    let as_builder = Request::get(path).basic("builder", "Builder12345");
     for offer in [Offer::Http1, Offer::Http2] {
         let hand = Hand::anonymous(&stage.balancer, offer).await;
         for _ in 0..4 {
@@ -75,7 +79,7 @@ async fn expect_public_system_info(stage: &Stage) {
             assert_eq!(info["registry_url"], stage.balancer.public_authority());
             assert_eq!(info["auth_mode"], "db_auth");
         }
-        let info = hand.get("/api/v2.0/systeminfo").await.expect(200).json();
+        let info = hand.get(path).await.expect(200).json();
         assert!(info["external_url"].is_null() && info["registry_url"].is_null());
         assert_eq!(info["auth_mode"], "db_auth");
     }
@@ -84,7 +88,7 @@ async fn expect_public_system_info(stage: &Stage) {
 #[tokio::test(flavor = "multi_thread")]
 async fn system_information_names_the_public_place_to_those_who_may_know() {
     let stage = Stage::set().await;
-    expect_public_system_info(&stage).await;
+    expect_public_system_info(&stage, "/api/v2.0/systeminfo").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -39,6 +39,7 @@ async fn a_location_has_exactly_the_authority_the_client_used() {
         format!("{PUBLIC_NAME}:{port}"),
         PUBLIC_NAME.to_owned(),
         format!("{PUBLIC_NAME}:443"),
+        format!("{}:{port}", PUBLIC_NAME.to_uppercase()),
         format!("localhost:{port}"),
         format!("127.0.0.1:{port}"),
     ] {
