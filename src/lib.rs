@@ -18,7 +18,7 @@
 //! rewrite: hop forwarded names location link splice challenge cookie systeminfo answer
 //! placement: choose rendezvous balance budget
 //! affinity: token recent settings
-//! upstream: verdict settings peer* probe*
+//! upstream: verdict settings peer* live* probe*
 //! discovery: fixed*
 //! download: goal facts takeover
 //! edge: settings host scan oddity plan fault connection exchange* snapshot gate* lookout* phases* answer* accept* deadline* readahead* entrance* listen* tls*

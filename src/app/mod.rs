@@ -39,6 +39,7 @@ use crate::observe::log::{self, LogError};
 use crate::observe::metrics::Metrics;
 use crate::observe::status::{Readiness, Stage};
 use crate::placement::budget::Budget;
+use crate::upstream::live::Live;
 use crate::upstream::peer::TargetError;
 
 /// pilotage cannot start, or cannot go on.
@@ -121,6 +122,7 @@ async fn serve(
         lookout: Arc::clone(&lookout),
         metrics: Arc::clone(&metrics),
         log,
+        live: Live::new(KEPT_CONNECTIONS),
         running: Arc::default(),
     };
     let running = Arc::clone(&edge.running);
@@ -231,3 +233,6 @@ fn announce(bound: &[Bound], admin: SocketAddr) {
     tracing::info!(protocol = "admin", address = %admin, "listening");
     drop(sd_notify::notify(false, &[NotifyState::Ready]));
 }
+
+/// Idle connections to nodes for exchanges that we carry ourselves.
+const KEPT_CONNECTIONS: usize = 256;

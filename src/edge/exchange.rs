@@ -34,6 +34,8 @@ pub struct Exchange {
     pub(super) next: Vec<NodeId>,
     /// Choices made since nodes were last waited for.
     pub(super) rounds: u32,
+    /// Nodes that went on with what another had begun.
+    pub(super) takeovers: u32,
     /// Nodes asked so far.
     pub(super) asked: u32,
     pub(super) current: Option<Current>,
@@ -113,6 +115,7 @@ impl Exchange {
             relay: None,
             next: Vec::new(),
             rounds: 0,
+            takeovers: 0,
             asked: 0,
             current: None,
             last_node: None,

@@ -6,6 +6,7 @@ use http::Method;
 
 use crate::affinity::token::{Sealer, TokenError, Upload};
 use crate::fleet::health::Traffic;
+use crate::registry::digest::Digest;
 use crate::registry::route::{Audience, Route, Target};
 use crate::rewrite::Scheme;
 use crate::upstream::peer::Pace;
@@ -23,6 +24,8 @@ pub enum Plan {
     Redirect,
     /// A node answers.
     Relay(Relay),
+    /// A blob goes to the client, from as many nodes as it takes.
+    Download(Relay, Digest),
 }
 
 /// How a request is carried to a node.
@@ -106,13 +109,17 @@ pub fn decide(request: Request<'_>, sealer: &Sealer, lifetime: Duration) -> Plan
         }
         _ => None,
     };
-    Plan::Relay(Relay {
+    let relay = Relay {
         traffic: traffic(route, method),
         pace: pace(route, method),
         repeat: repeat(route, method),
         likes: likes(route, method),
         upload,
-    })
+    };
+    match route {
+        Route::Blob(_, digest) if method == Method::GET => Plan::Download(relay, digest.clone()),
+        _ => Plan::Relay(relay),
+    }
 }
 
 /// The path and query of a target in absolute form; other forms stay as they are.
@@ -205,7 +212,7 @@ mod tests {
 
     fn relay(method: &str, target: &str) -> Relay {
         match plan(method, target, Scheme::Https) {
-            Plan::Relay(relay) => relay,
+            Plan::Relay(relay) | Plan::Download(relay, _) => relay,
             other => panic!("{method} {target}: {other:?}"),
         }
     }

@@ -81,6 +81,11 @@ impl Edge {
                 self.open_budget();
                 Ok(false)
             }
+            Plan::Download(relay, digest) => {
+                exchange.relay = Some(relay);
+                self.open_budget();
+                self.pull(session, exchange, digest).await
+            }
             Plan::Answer(fault) => refuse(session, exchange, fault).await,
             Plan::Forget(error) => {
                 self.metrics.token_refused(refusal(&error));

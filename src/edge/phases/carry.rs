@@ -190,20 +190,30 @@ impl Edge {
             ErrorType::InvalidCert | ErrorType::TLSHandshakeFailure => NodeTrouble::Unverified,
             _ => NodeTrouble::Unreachable,
         };
-        exchange.fault = Some(Fault::Node(trouble));
-        if let Some(current) = exchange.current.take() {
-            self.lookout
-                .observe(&current.place.node, Observation::ConnectFailed);
-            let node = current.place.node.id();
-            self.metrics.attempt_done(node, Attempt::ConnectFailed);
-            tracing::debug!(
-                request_id = exchange.request_id, %node, fault = %error.etype().as_str(), "connect failed"
-            );
-        }
+        self.blame(exchange, trouble, Attempt::ConnectFailed);
         // Without another node the request waits for one; that is paced, and needs no budget.
         let again = exchange.next.is_empty() || self.may_retry(RetryReason::ConnectFailed);
         error.set_retry(again);
         error
+    }
+
+    /// The node that has the request failed it: says so to whom it concerns, and takes the request away.
+    pub(super) fn blame(&self, exchange: &mut Exchange, trouble: NodeTrouble, attempt: Attempt) {
+        exchange.fault = Some(Fault::Node(trouble));
+        let (Some(current), Some(relay)) = (exchange.current.take(), &exchange.relay) else {
+            return;
+        };
+        let (node, traffic) = (&current.place.node, relay.traffic);
+        self.metrics.attempt_done(node.id(), attempt);
+        let observation = match trouble {
+            NodeTrouble::Unverified | NodeTrouble::Unreachable => Observation::ConnectFailed,
+            NodeTrouble::BadAnswer => Observation::BadGateway(traffic),
+            NodeTrouble::Stalled => Observation::Stalled(traffic),
+            NodeTrouble::Broken => Observation::Died(traffic),
+        };
+        self.lookout.observe(node, observation);
+        let fault = Fault::Node(trouble).label();
+        tracing::debug!(request_id = exchange.request_id, node = %node.id(), fault, "attempt failed");
     }
 
     /// The exchange with a node broke off.
@@ -224,48 +234,28 @@ impl Edge {
             .response_written()
             .is_some_and(|head| !head.status.is_informational());
         let (trouble, attempt, reason) = failure(exchange.fault, error.etype(), begun);
-        exchange.fault = Some(Fault::Node(trouble));
-        let current = exchange.current.take();
-        if let (Some(current), Some(relay)) = (&current, &exchange.relay) {
-            let node = &current.place.node;
-            self.metrics.attempt_done(node.id(), attempt);
-            let traffic = relay.traffic;
-            match trouble {
-                NodeTrouble::Unverified => self.lookout.observe(node, Observation::ConnectFailed),
-                NodeTrouble::BadAnswer => {
-                    self.lookout.observe(node, Observation::BadGateway(traffic));
-                }
-                NodeTrouble::Stalled => self.lookout.observe(node, Observation::Stalled(traffic)),
-                NodeTrouble::Broken | NodeTrouble::Unreachable if !stale => {
-                    self.lookout.observe(node, Observation::Died(traffic));
-                }
-                NodeTrouble::Broken | NodeTrouble::Unreachable => {}
-            }
-            tracing::debug!(
-                request_id = exchange.request_id,
-                node = %node.id(),
-                fault = %error.etype().as_str(),
-                "exchange broken"
-            );
-        }
         let repeatable = match exchange.relay.as_ref().map(|relay| relay.repeat) {
             Some(Repeat::UntilAnswered) => !session.retry_buffer_truncated(),
             Some(Repeat::UntilSent) => trouble == NodeTrouble::Unverified,
             None => false,
         };
-        if begun || !repeatable || exchange.asked >= exchange.snapshot.retry.attempts {
-            return error;
+        let again = !begun && repeatable && exchange.asked < exchange.snapshot.retry.attempts;
+        if stale && trouble == NodeTrouble::Broken {
+            let current = exchange.current.take().filter(|_| again);
+            exchange
+                .next
+                .extend(current.map(|current| current.place.node.id().clone()));
+            exchange.fault = Some(Fault::Node(trouble));
+        } else {
+            self.blame(exchange, trouble, attempt);
         }
-        if stale && let Some(current) = current {
-            exchange.next.push(current.place.node.id().clone());
-        }
-        if !exchange.next.is_empty() {
+        if again && !exchange.next.is_empty() {
             error.set_retry(self.may_retry(reason));
         }
         error
     }
 
-    fn may_retry(&self, reason: RetryReason) -> bool {
+    pub(super) fn may_retry(&self, reason: RetryReason) -> bool {
         let now = Instant::now().into_std();
         match self.budget.allow_retry(now) {
             BudgetVerdict::Allowed => {
@@ -277,6 +267,24 @@ impl Edge {
                 false
             }
         }
+    }
+
+    /// The client's request as we send it ourselves, without what describes its body.
+    pub(super) fn own_request(session: &Session, exchange: &Exchange) -> Result<RequestHeader> {
+        let mut request = session.req_header().clone();
+        request.set_version(http::Version::HTTP_11);
+        Self::dress(session, &mut request, exchange)?;
+        if let Some(arrival) = &exchange.arrival {
+            request.insert_header(header::HOST, arrival.authority.as_str())?;
+        }
+        for name in [
+            header::CONTENT_LENGTH,
+            header::TRANSFER_ENCODING,
+            header::EXPECT,
+        ] {
+            request.remove_header(&name);
+        }
+        Ok(request)
     }
 
     /// Makes the request what the node shall read: its own address of an upload, our word on where it comes from.

@@ -271,14 +271,12 @@ impl Edge {
         if let (Some(current), Some(relay)) = (&exchange.current, &exchange.relay) {
             let node = &current.place.node;
             let attempt = match outcome {
-                Outcome::Answered => {
+                Outcome::Answered | Outcome::TakenOver => {
                     self.lookout
                         .observe(node, Observation::Served(relay.traffic));
                     Attempt::Answered
                 }
-                Outcome::TakenOver | Outcome::Refused | Outcome::Cut | Outcome::ClientLeft => {
-                    Attempt::ClientLeft
-                }
+                Outcome::Refused | Outcome::Cut | Outcome::ClientLeft => Attempt::ClientLeft,
             };
             self.metrics.attempt_done(node.id(), attempt);
         }
@@ -403,6 +401,7 @@ fn outcome(error: Option<&Error>, exchange: &Exchange) -> Outcome {
         (Some(error), _) if *error.esource() == ErrorSource::Downstream => Outcome::ClientLeft,
         (Some(_), _) if exchange.first_byte.is_some() => Outcome::Cut,
         (_, Some(_)) | (Some(_), None) => Outcome::Refused,
+        (None, _) if exchange.takeovers > 0 && exchange.ended == Ended::Whole => Outcome::TakenOver,
         (None, None) if exchange.first_byte.is_some() => Outcome::Answered,
         (None, None) => Outcome::Refused,
     }

@@ -1,11 +1,13 @@
 //! The hooks of the proxy library, each a few lines: the walk of a request through the rooms.
 //!
-//! What happens where: `arrive` reads and plans, `carry` chooses nodes and judges failures, `depart` rewrites
+//! What happens where: `arrive` reads and plans, `carry` chooses nodes and judges failures,
+//! `pull` carries blobs over the loss of nodes, `depart` rewrites
 //! answers and writes the record.
 
 mod arrive;
 mod carry;
 mod depart;
+mod pull;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -24,6 +26,7 @@ use crate::affinity::recent::Recent;
 use crate::observe::log::Log;
 use crate::observe::metrics::Metrics;
 use crate::placement::budget::Budget;
+use crate::upstream::live::Live;
 
 use super::exchange::Exchange;
 use super::gate::Gate;
@@ -40,6 +43,8 @@ pub struct Edge {
     pub lookout: Arc<Lookout>,
     pub metrics: Arc<Metrics>,
     pub log: Log,
+    /// Exchanges that we carry ourselves.
+    pub live: Live,
     /// Requests that are under way.
     pub running: Arc<AtomicUsize>,
 }

@@ -1,0 +1,368 @@
+//! A blob is carried to the client over as many nodes as it takes.
+//!
+//! The machine of the download room decides; here its actions meet sockets.
+
+use bytes::Bytes;
+use http::{HeaderMap, header};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::proxy::Session;
+use pingora::{Error, ErrorType, Result};
+
+use crate::download::facts::Facts;
+use crate::download::goal::{ClientRange, Goal};
+use crate::download::takeover::{Action, AskRange, Event, Lost, RelayLength, Takeover};
+use crate::fleet::node::NodeId;
+use crate::observe::labels::{Attempt, Direction, RetryReason};
+use crate::registry::digest::Digest;
+use crate::upstream::Failure;
+use crate::upstream::live::{Answer, Body};
+use crate::upstream::verdict::{Verdict, judge};
+
+use super::super::answer;
+use super::super::exchange::{Ended, Exchange};
+use super::super::fault::{Fault, NodeTrouble};
+use super::Edge;
+
+/// The answer that is being read.
+struct Present {
+    head: ResponseHeader,
+    body: Option<Body>,
+    piece: Bytes,
+}
+
+impl Edge {
+    /// Carries the blob. `Ok(true)` when the client has an answer that ended properly.
+    pub(super) async fn pull(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        digest: Digest,
+    ) -> Result<bool> {
+        let range = ClientRange::read(&session.req_header().headers);
+        let attempts = exchange.snapshot.retry.attempts;
+        let (mut machine, mut action) = Takeover::new(Goal { digest, range }, attempts);
+        let mut present = None;
+        let mut lost_node = None;
+        loop {
+            let event = match action {
+                Action::Ask { range } => self.ask(session, exchange, range, &mut present).await,
+                Action::Follow { range } => self.follow(exchange, range, &mut present).await,
+                Action::Start { length } => {
+                    let head = self.head(session, exchange, &present, Some(length))?;
+                    session.write_response_header(Box::new(head), false).await?;
+                    next(session, &mut present).await
+                }
+                Action::Relay { length } => {
+                    let told = match length {
+                        RelayLength::AsTold => None,
+                        RelayLength::Untold => Some(0),
+                    };
+                    self.relay(session, exchange, &present, told).await?;
+                    next(session, &mut present).await
+                }
+                Action::Resume => {
+                    taken_over(exchange, &mut lost_node);
+                    next(session, &mut present).await
+                }
+                Action::Pass { skip, take } => {
+                    self.pass(session, exchange, &present, (skip, take)).await?;
+                    next(session, &mut present).await
+                }
+                Action::Finish { skip, take } => {
+                    self.pass(session, exchange, &present, (skip, take)).await?;
+                    session.write_response_body(None, true).await?;
+                    exchange.ended = Ended::Whole;
+                    if let Some(body) = present.and_then(|present| present.body) {
+                        body.release().await;
+                    }
+                    return Ok(true);
+                }
+                Action::Refuse(lost) => {
+                    let fault = exchange.fault.unwrap_or(fault(lost));
+                    answer::tell(session, exchange, fault).await?;
+                    return Ok(true);
+                }
+                Action::Cut(lost) => {
+                    exchange.fault = Some(fault(lost));
+                    return Err(Error::new_up(ErrorType::ConnectionClosed));
+                }
+                Action::Leave => return Err(Error::new_down(ErrorType::ConnectionClosed)),
+            };
+            if let Event::Failed(lost) = &event {
+                lost_node = lost_node.or_else(|| exchange.last_node.clone());
+                self.lose(exchange, *lost);
+            }
+            action = machine.step(event);
+        }
+    }
+
+    /// Asks the next node, as long as none can be connected to.
+    async fn ask(
+        &self,
+        session: &Session,
+        exchange: &mut Exchange,
+        range: AskRange,
+        present: &mut Option<Present>,
+    ) -> Event {
+        *present = None;
+        let resumes = matches!(range, AskRange::From { .. });
+        if resumes {
+            // The client has waited for nothing yet: its patience begins now.
+            exchange.patience = None;
+            exchange.rounds = 0;
+            if !exchange.next.is_empty() && !self.may_retry(RetryReason::Lost) {
+                return Event::Failed(Lost::NoNode);
+            }
+        }
+        loop {
+            let place = match self.next_place(exchange).await {
+                Ok(place) => place,
+                Err(fault) => {
+                    exchange.fault = Some(fault);
+                    return Event::Failed(Lost::NoNode);
+                }
+            };
+            self.take(exchange, std::sync::Arc::clone(&place));
+            let Ok(mut request) = Self::own_request(session, exchange) else {
+                exchange.fault = Some(Fault::Ours);
+                return Event::Failed(Lost::NoNode);
+            };
+            if want(&mut request, range).is_err() {
+                return Event::Failed(Lost::NoNode);
+            }
+            let fetched = self
+                .live
+                .fetch(&place.target, &exchange.snapshot.timeouts, request)
+                .await;
+            match fetched {
+                Ok(answer) => return self.opened(session, exchange, answer, present),
+                Err(Failure::Unreachable | Failure::NoNode) => {
+                    self.blame(exchange, NodeTrouble::Unreachable, Attempt::ConnectFailed);
+                }
+                Err(Failure::Unverified) => {
+                    self.blame(exchange, NodeTrouble::Unverified, Attempt::ConnectFailed);
+                }
+                Err(Failure::Broken) => return Event::Failed(Lost::Broken),
+                Err(Failure::Stalled) => return Event::Failed(Lost::Stalled),
+            }
+        }
+    }
+
+    fn opened(
+        &self,
+        session: &Session,
+        exchange: &mut Exchange,
+        answer: Answer,
+        present: &mut Option<Present>,
+    ) -> Event {
+        let Answer { head, body } = answer;
+        if let Some(arrival) = &exchange.arrival {
+            let route = &arrival.target.route;
+            let method = &session.req_header().method;
+            match judge(route, method, head.status, &head.headers, None) {
+                Verdict::NodeFault(_) | Verdict::RedirectsToHttps => {
+                    return Event::Failed(Lost::BadAnswer);
+                }
+                Verdict::Served | Verdict::SharedFault(_) => {}
+            }
+        }
+        let facts = Facts::read(head.status, &head.headers);
+        *present = Some(Present {
+            head,
+            body: Some(body),
+            piece: Bytes::new(),
+        });
+        Event::Opened(facts)
+    }
+
+    /// Fetches the rest from where a node redirects to: storage, which knows the blob by the address alone.
+    async fn follow(
+        &self,
+        exchange: &Exchange,
+        range: AskRange,
+        present: &mut Option<Present>,
+    ) -> Event {
+        let before = present.take();
+        let location = before
+            .as_ref()
+            .and_then(|one| one.head.headers.get(header::LOCATION));
+        let Some(location) = location.and_then(|value| value.to_str().ok()) else {
+            return Event::Failed(Lost::BadAnswer);
+        };
+        let range = range_value(range);
+        let fetched = self
+            .live
+            .fetch_url(location, range, &exchange.snapshot.timeouts)
+            .await;
+        match fetched {
+            Ok(Answer { head, body }) => {
+                let facts = Facts::read(head.status, &head.headers);
+                *present = Some(Present {
+                    head,
+                    body: Some(body),
+                    piece: Bytes::new(),
+                });
+                Event::Opened(facts)
+            }
+            Err(_) => Event::Failed(Lost::BadAnswer),
+        }
+    }
+
+    /// The head of the answer that begins, as the client reads it.
+    fn head(
+        &self,
+        session: &Session,
+        exchange: &mut Exchange,
+        present: &Option<Present>,
+        length: Option<u64>,
+    ) -> Result<ResponseHeader> {
+        let present = present
+            .as_ref()
+            .ok_or_else(|| Error::new_in(ErrorType::InternalError))?;
+        let mut head = present.head.clone();
+        head.set_version(http::Version::HTTP_11);
+        self.answered(session, &mut head, exchange)?;
+        if let Some(length) = length {
+            head.remove_header(&header::TRANSFER_ENCODING);
+            head.insert_header(header::CONTENT_LENGTH, length)?;
+        }
+        Ok(head)
+    }
+
+    async fn relay(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        present: &Option<Present>,
+        untold: Option<u64>,
+    ) -> Result<()> {
+        let mut head = self.head(session, exchange, present, None)?;
+        if untold.is_some() {
+            head.remove_header(&header::CONTENT_LENGTH);
+        }
+        if !has_length(&head.headers) && may_have_body(&head) {
+            head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+        }
+        session.write_response_header(Box::new(head), false).await
+    }
+
+    async fn pass(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        present: &Option<Present>,
+        (skip, take): (u64, u64),
+    ) -> Result<()> {
+        let Some(present) = present else {
+            return Ok(());
+        };
+        let skip = usize::try_from(skip)
+            .unwrap_or(usize::MAX)
+            .min(present.piece.len());
+        let rest = present.piece.slice(skip..);
+        let piece = rest.slice(..usize::try_from(take).unwrap_or(usize::MAX).min(rest.len()));
+        if piece.is_empty() {
+            return Ok(());
+        }
+        exchange.bytes_out += take;
+        self.metrics.carried(Direction::Out, take);
+        if let Some(current) = &mut exchange.current {
+            current.in_flight.passed(take);
+        }
+        session.write_response_body(Some(piece), false).await
+    }
+
+    /// Says of the node what it did, if it has not been said.
+    fn lose(&self, exchange: &mut Exchange, lost: Lost) {
+        let begun = exchange.first_byte.is_some();
+        let midway = if begun {
+            Attempt::LostMidway
+        } else {
+            Attempt::LostBeforeAnswer
+        };
+        match lost {
+            Lost::Unreachable | Lost::NoNode => {}
+            Lost::Broken => self.blame(exchange, NodeTrouble::Broken, midway),
+            Lost::Stalled => self.blame(exchange, NodeTrouble::Stalled, Attempt::Stalled),
+            Lost::BadAnswer => self.blame(exchange, NodeTrouble::BadAnswer, Attempt::GatewayError),
+        }
+    }
+}
+
+/// Another node goes on: operators read who saved what from whom.
+fn taken_over(exchange: &mut Exchange, lost: &mut Option<NodeId>) {
+    exchange.takeovers += 1;
+    let from = lost.take();
+    tracing::info!(
+        request_id = exchange.request_id,
+        from = from.as_ref().map(NodeId::as_str),
+        to = exchange.last_node.as_ref().map(NodeId::as_str),
+        bytes_out = exchange.bytes_out,
+        "download taken over"
+    );
+}
+
+/// The next bytes of the present answer, unless the client leaves first.
+async fn next(session: &mut Session, present: &mut Option<Present>) -> Event {
+    let Some(present) = present else {
+        return Event::Failed(Lost::Broken);
+    };
+    let Some(body) = &mut present.body else {
+        return Event::Ended;
+    };
+    let read = tokio::select! {
+        biased;
+        read = body.next() => read,
+        // A client that has asked for a blob has nothing more to say.
+        _ = session.downstream_session.read_body_or_idle(true) => return Event::ClientLeft,
+    };
+    match read {
+        Ok(Some(piece)) => {
+            present.piece = piece;
+            Event::Bytes(u64::try_from(present.piece.len()).unwrap_or(u64::MAX))
+        }
+        Ok(None) => Event::Ended,
+        Err(Failure::Stalled) => Event::Failed(Lost::Stalled),
+        Err(_) => Event::Failed(Lost::Broken),
+    }
+}
+
+fn want(request: &mut RequestHeader, range: AskRange) -> Result<()> {
+    let Some(value) = range_value(range) else {
+        return Ok(());
+    };
+    for name in [
+        header::IF_RANGE,
+        header::IF_NONE_MATCH,
+        header::IF_MODIFIED_SINCE,
+    ] {
+        request.remove_header(&name);
+    }
+    request.insert_header(header::RANGE, value)?;
+    request.insert_header(header::ACCEPT_ENCODING, "identity")
+}
+
+fn range_value(range: AskRange) -> Option<String> {
+    match range {
+        AskRange::AsClient => None,
+        AskRange::From { first, last } => Some(format!("bytes={first}-{last}")),
+    }
+}
+
+fn has_length(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING)
+}
+
+fn may_have_body(head: &ResponseHeader) -> bool {
+    !matches!(head.status.as_u16(), 100..=199 | 204 | 304)
+}
+
+fn fault(lost: Lost) -> Fault {
+    match lost {
+        Lost::Unreachable => Fault::Node(NodeTrouble::Unreachable),
+        Lost::Broken => Fault::Node(NodeTrouble::Broken),
+        Lost::Stalled => Fault::Node(NodeTrouble::Stalled),
+        Lost::BadAnswer => Fault::Node(NodeTrouble::BadAnswer),
+        Lost::NoNode => Fault::NoNode,
+    }
+}
