@@ -1,0 +1,244 @@
+//! What is compared, each set up for streaming as well as its manual knows how.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::bed::{Bed, free_port};
+use super::certificate::NAME;
+use super::child::Child;
+use super::node;
+use super::plan::{PROXY_CORE, Plan};
+
+/// One of the things that are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum System {
+    /// No proxy: the node speaks TLS itself.
+    Direct,
+    Nginx,
+    Haproxy,
+    Pilotage,
+}
+
+/// A system that takes connections.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) system: System,
+    pub(crate) address: SocketAddr,
+    pub(crate) child: Child,
+}
+
+impl System {
+    pub(crate) const ALL: [Self; 4] = [Self::Direct, Self::Nginx, Self::Haproxy, Self::Pilotage];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Nginx => "nginx",
+            Self::Haproxy => "haproxy",
+            Self::Pilotage => "pilotage",
+        }
+    }
+
+    /// Starts the system in front of the bed's node, and waits until it takes connections.
+    pub(crate) fn start(self, bed: &Bed, plan: &Plan) -> Running {
+        let running = match self {
+            Self::Direct => direct(bed),
+            Self::Nginx => nginx(bed),
+            Self::Haproxy => haproxy(bed),
+            Self::Pilotage => pilotage(bed, &plan.binary),
+        };
+        let until = Instant::now() + PATIENCE;
+        while TcpStream::connect(running.address).is_err() {
+            let log = std::fs::read_to_string(bed.path(&log_name(self))).unwrap_or_default();
+            assert!(Instant::now() < until, "{} is silent: {log}", self.as_str());
+            sleep(Duration::from_millis(20));
+        }
+        // A proxy of several processes or probes needs a moment to come to rest.
+        sleep(REST);
+        running
+    }
+
+    fn run(self, bed: &Bed, program: &Path, arguments: &[&str]) -> Child {
+        Child::start(PROXY_CORE, program, arguments, &bed.path(&log_name(self)))
+    }
+}
+
+fn log_name(system: System) -> String {
+    format!("{}.err", system.as_str())
+}
+
+fn direct(bed: &Bed) -> Running {
+    let certificate = &bed.certificate;
+    let files = [&certificate.chain_file, &certificate.key_file];
+    let [chain, key] = files.map(|path| path.to_str().unwrap());
+    let itself = std::env::current_exe().unwrap();
+    let mut child = System::Direct.run(bed, &itself, &[node::TLS, chain, key]);
+    Running {
+        system: System::Direct,
+        address: child.line().trim().parse().unwrap(),
+        child,
+    }
+}
+
+fn nginx(bed: &Bed) -> Running {
+    let port = free_port();
+    let folder = bed.path("nginx");
+    std::fs::create_dir_all(&folder).unwrap();
+    let text = NGINX
+        .replace("FOLDER", folder.to_str().unwrap())
+        .replace("PORT", &port.to_string())
+        .replace("NODE", &bed.node.to_string())
+        .replace("CHAIN", bed.certificate.chain_file.to_str().unwrap())
+        .replace("KEY", bed.certificate.key_file.to_str().unwrap());
+    let file = bed.write("nginx.conf", &text);
+    let arguments = ["-e", "stderr", "-c", file.to_str().unwrap()];
+    let child = System::Nginx.run(bed, "nginx".as_ref(), &arguments);
+    Running {
+        system: System::Nginx,
+        address: (Ipv4Addr::LOCALHOST, port).into(),
+        child,
+    }
+}
+
+fn haproxy(bed: &Bed) -> Running {
+    let port = free_port();
+    let text = HAPROXY
+        .replace("PORT", &port.to_string())
+        .replace("NODE", &bed.node.to_string())
+        .replace("BOTH", bed.certificate.both_file.to_str().unwrap());
+    let file = bed.write("haproxy.cfg", &text);
+    let arguments = ["-db", "-f", file.to_str().unwrap()];
+    let mut child = System::Haproxy.run(bed, "haproxy".as_ref(), &arguments);
+    child.print_to(&bed.path("haproxy.log"));
+    Running {
+        system: System::Haproxy,
+        address: (Ipv4Addr::LOCALHOST, port).into(),
+        child,
+    }
+}
+
+fn pilotage(bed: &Bed, binary: &Path) -> Running {
+    let text = PILOTAGE
+        .replace("STATE", bed.path("state").to_str().unwrap())
+        .replace("NAME", NAME)
+        .replace("NODE", &bed.node.to_string())
+        .replace("CHAIN", bed.certificate.chain_file.to_str().unwrap())
+        .replace("KEY", bed.certificate.key_file.to_str().unwrap());
+    let file = bed.write("pilotage.toml", &text);
+    let arguments = ["run", "--config", file.to_str().unwrap()];
+    let mut child = System::Pilotage.run(bed, binary, &arguments);
+    let ready: serde_json::Value = serde_json::from_str(&child.line()).unwrap();
+    let address = ready.pointer("/listeners/0/address");
+    let address = address.and_then(|address| address.as_str()?.parse().ok());
+    Running {
+        system: System::Pilotage,
+        address: address.unwrap_or_else(|| panic!("no address in {ready}")),
+        child,
+    }
+}
+
+/// Everything streams, connections to the node are kept, buffers are large.
+const NGINX: &str = "
+daemon off;
+worker_processes 1;
+pid FOLDER/pid;
+error_log stderr error;
+events { worker_connections 4096; }
+http {
+    access_log FOLDER/access.log combined buffer=64k flush=1s;
+    client_body_temp_path FOLDER/body;
+    proxy_temp_path FOLDER/proxy;
+    fastcgi_temp_path FOLDER/fastcgi;
+    uwsgi_temp_path FOLDER/uwsgi;
+    scgi_temp_path FOLDER/scgi;
+    tcp_nodelay on;
+    keepalive_requests 1000000;
+    upstream node {
+        server NODE;
+        keepalive 64;
+        keepalive_requests 1000000;
+    }
+    server {
+        listen 127.0.0.1:PORT ssl http2 backlog=4096;
+        ssl_certificate CHAIN;
+        ssl_certificate_key KEY;
+        ssl_protocols TLSv1.2 TLSv1.3;
+        ssl_session_cache shared:tls:20m;
+        client_max_body_size 0;
+        client_body_buffer_size 1m;
+        http2_body_preread_size 4m;
+        location / {
+            proxy_pass http://node;
+            proxy_http_version 1.1;
+            proxy_set_header Connection '';
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Real-IP $remote_addr;
+            proxy_set_header X-Forwarded-For $remote_addr;
+            proxy_set_header X-Forwarded-Proto https;
+            proxy_buffering off;
+            proxy_request_buffering off;
+            proxy_buffer_size 128k;
+            proxy_buffers 4 128k;
+            proxy_busy_buffers_size 256k;
+        }
+    }
+}
+";
+
+const HAPROXY: &str = "
+global
+    nbthread 1
+    maxconn 4000
+    log stdout format raw local0
+    tune.bufsize 65536
+    tune.h2.initial-window-size 1048576
+    ssl-default-bind-options ssl-min-ver TLSv1.2
+defaults
+    mode http
+    log global
+    option httplog
+    option forwardfor
+    option http-keep-alive
+    http-reuse always
+    timeout connect 3s
+    timeout client 60s
+    timeout server 60s
+    timeout http-keep-alive 75s
+frontend public
+    bind 127.0.0.1:PORT ssl crt BOTH alpn h2,http/1.1
+    http-request set-header X-Forwarded-Proto https
+    default_backend nodes
+backend nodes
+    server node NODE
+";
+
+/// As shipped, but for limits that one busy client would meet.
+const PILOTAGE: &str = "
+state_folder = 'STATE'
+threads = 1
+[public]
+names = ['NAME']
+[[listener]]
+address = '127.0.0.1:0'
+protocol = 'https'
+[[tls.certificate]]
+chain_file = 'CHAIN'
+key_file = 'KEY'
+[limits]
+connections_per_client = 20000
+requests_per_connection = 1000000
+[[node]]
+name = 'node'
+url = 'http://NODE'
+[health]
+probe = 'registry'
+[admin]
+address = '127.0.0.1:0'
+";
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const REST: Duration = Duration::from_millis(500);
