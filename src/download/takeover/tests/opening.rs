@@ -141,6 +141,7 @@ fn a_first_answer_that_contradicts_the_question_never_goes_out() {
             },
         ),
         (ClientRange::Whole, part("bytes 0-9/100")),
+        (ClientRange::Whole, part("bytes 0-99/100")),
         (range("bytes=0-9"), part("bytes 0-8/100")),
         (range("bytes=0-9"), part("bytes 1-10/100")),
         (range("bytes=0-9"), part("")),
