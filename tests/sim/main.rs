@@ -19,5 +19,5 @@ mod world;
 
 #[test]
 fn downloads_survive_whatever_their_nodes_do() {
-    seeds::sweep("downloads", 50_000, &download::OUTCOMES, download::run);
+    seeds::sweep("downloads", 120_000, &download::OUTCOMES, download::run);
 }
