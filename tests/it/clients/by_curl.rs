@@ -51,11 +51,11 @@ async fn curl_pushes_and_pulls_a_blob_over_http1_and_http2() {
             .unwrap_or_else(|| panic!("{started}"));
         let octets = "Content-Type: application/octet-stream";
         let sending = ["--header", octets, "--data-binary", &body];
-        let patch = [with_token.as_slice(), &["--request", "PATCH"], &sending].concat();
-        let patched = curl.get(path, &patch).await.expect_success().stdout;
-        let path = header(&patched, "location")
+        let appending = [with_token.as_slice(), &["--request", "PATCH"], &sending].concat();
+        let appended = curl.get(path, &appending).await.expect_success().stdout;
+        let path = header(&appended, "location")
             .strip_prefix(&format!("https://{}", destination.authority))
-            .unwrap_or_else(|| panic!("{patched}"));
+            .unwrap_or_else(|| panic!("{appended}"));
         let put = [with_token.as_slice(), &["--request", "PUT"]].concat();
         let path = format!("{path}&digest={digest}");
         let done = curl.get(&path, &put).await.expect_success().stdout;

@@ -67,8 +67,8 @@ async fn a_browser_logs_in_and_works_over_all_nodes() {
         let current = Request::get("/api/v2.0/users/current");
         browser.send(&hand, current.clone()).await.expect(401);
         let mut forger = Browser::default();
-        let forged = forger.send(&hand, login("Harbor12345")).await;
-        assert_eq!(forged.expect(403).error_code(), "FORBIDDEN");
+        let refused = forger.send(&hand, login("Harbor12345")).await;
+        assert_eq!(refused.expect(403).error_code(), "FORBIDDEN");
         browser.send(&hand, login("wrong")).await.expect(401);
         browser.send(&hand, login("Harbor12345")).await.expect(200);
         for _ in 0..20 {

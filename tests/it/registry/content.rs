@@ -124,10 +124,10 @@ async fn parts_of_a_blob_pass_as_the_node_gives_them() {
             let refused = hand.send(request).await.expect(416);
             assert_eq!(refused.header("content-range"), Some("bytes */10000"));
         }
-        let stale = Request::get(&path)
+        let outdated = Request::get(&path)
             .header("Range", "bytes=5-")
             .header("If-Range", "\"another\"");
-        assert_eq!(hand.send(stale).await.expect(200).body, content);
+        assert_eq!(hand.send(outdated).await.expect(200).body, content);
         assert_eq!(hand.get(&path).await.expect(200).body, content);
     }
 }

@@ -95,7 +95,8 @@ pub fn strangers(storage: Common) -> Builder {
 pub fn expect_stored(storage: &Path, repository: &str, tag: &str, image: &Image) {
     let link = format!("repositories/{repository}/_manifests/tags/{tag}/current/link");
     let link = storage.join("docker/registry/v2").join(link);
-    let linked = std::fs::read_to_string(&link).unwrap_or_else(|error| panic!("{link:?}: {error}"));
+    let linked = std::fs::read_to_string(&link)
+        .unwrap_or_else(|error| panic!("{}: {error}", link.display()));
     let manifest: Value = serde_json::from_slice(&blob(storage, &linked)).unwrap();
     let config = manifest["config"]["digest"].as_str().unwrap();
     assert_eq!(config, image.id(), "{manifest}");
@@ -115,7 +116,7 @@ pub fn blob(storage: &Path, wanted: &str) -> Vec<u8> {
     let hex = wanted.strip_prefix("sha256:").unwrap();
     let file = format!("docker/registry/v2/blobs/sha256/{}/{hex}/data", &hex[..2]);
     let file = storage.join(file);
-    let bytes = std::fs::read(&file).unwrap_or_else(|error| panic!("{file:?}: {error}"));
+    let bytes = std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     assert_eq!(digest(&bytes), wanted);
     bytes
 }

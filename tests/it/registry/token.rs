@@ -42,12 +42,12 @@ async fn a_forged_or_altered_token_is_an_unknown_upload_and_no_node_hears_of_it(
     let repositories = ["lab/forged"];
     for hand in Hand::both(&stage.balancer, Account::ADMIN, &repositories).await {
         let upload = hand.start("lab/forged").await;
-        let state = upload.state();
-        let mut forgeries = vec![String::new(), "forged".to_owned(), format!("{state}A")];
-        forgeries.push(state[1..].to_owned());
-        forgeries.push("A".repeat(state.len()));
-        for at in [0, state.len() / 4, state.len() / 2, state.len() - 2] {
-            let mut altered = state.as_bytes().to_vec();
+        let sealed = upload.state();
+        let mut forgeries = vec![String::new(), "forged".to_owned(), format!("{sealed}A")];
+        forgeries.push(sealed[1..].to_owned());
+        forgeries.push("A".repeat(sealed.len()));
+        for at in [0, sealed.len() / 4, sealed.len() / 2, sealed.len() - 2] {
+            let mut altered = sealed.as_bytes().to_vec();
             altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
             forgeries.push(String::from_utf8(altered).unwrap());
         }

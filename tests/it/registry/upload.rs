@@ -83,8 +83,8 @@ async fn an_upload_in_pieces_keeps_its_id_and_tells_its_progress() {
             assert_eq!(answer.header("range"), Some(range.as_str()));
             upload = hand.next(&upload, &answer);
             for method in ["GET", "HEAD"] {
-                let status = Request::new(method, &upload.path);
-                let answer = hand.send(status).await.expect(204);
+                let question = Request::new(method, &upload.path);
+                let answer = hand.send(question).await.expect(204);
                 assert_eq!(answer.header("range"), Some(range.as_str()));
                 upload = hand.next(&upload, &answer);
             }
