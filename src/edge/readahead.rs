@@ -146,6 +146,8 @@ impl Peek for Readahead {}
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::UnixStream;
@@ -162,23 +164,29 @@ mod tests {
         (0..=250).cycle().take(size).collect()
     }
 
+    /// Reads bytes that must be there.
+    async fn take(ours: &mut Readahead, piece: &mut [u8]) -> usize {
+        let reading = tokio::time::timeout(Duration::from_secs(10), ours.read(piece));
+        reading.await.expect("bytes are there").unwrap()
+    }
+
     #[tokio::test]
     async fn a_buffer_comes_with_an_upload_and_goes_with_it() {
         let (mut client, mut ours) = pair();
         let mut piece = [0; 100];
         client.write_all(&bytes(50)).await.unwrap();
-        assert_eq!(ours.read(&mut piece).await.unwrap(), 50);
+        assert_eq!(take(&mut ours, &mut piece).await, 50);
         assert_eq!(ours.buffer.capacity(), 0, "a header needs none");
         let connection = Arc::clone(&ours.connection);
         connection.begin_body();
         client.write_all(&bytes(250)).await.unwrap();
-        assert_eq!(ours.read(&mut piece).await.unwrap(), 100);
+        assert_eq!(take(&mut ours, &mut piece).await, 100);
         assert_eq!(ours.buffer.len(), PIECE);
         // What has been read ahead is handed over after the upload, too.
         connection.end_body();
-        assert_eq!(ours.read(&mut piece).await.unwrap(), 100);
-        assert_eq!(ours.read(&mut piece).await.unwrap(), 50);
-        let waiting = tokio::time::timeout(std::time::Duration::ZERO, ours.read(&mut piece));
+        assert_eq!(take(&mut ours, &mut piece).await, 100);
+        assert_eq!(take(&mut ours, &mut piece).await, 50);
+        let waiting = tokio::time::timeout(Duration::ZERO, ours.read(&mut piece));
         assert!(waiting.await.is_err());
         assert_eq!(ours.buffer.capacity(), 0, "an idle connection keeps none");
     }

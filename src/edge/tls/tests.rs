@@ -168,15 +168,15 @@ impl Bench {
 fn a_certificate_is_chosen_by_name_exact_before_wildcard_before_default() {
     let bench = Bench::new(&[
         &["default.test"],
-        &["*.example.test", "example.test", "192.0.2.1"],
-        &["exact.example.test", "Other.test"],
+        &["*.example.test", "192.0.2.1"],
+        &["exact.example.test", "Other.test", "example.test"],
     ]);
     for (name, expected) in [
         ("exact.example.test", 2),
         ("EXACT.Example.Test", 2),
         ("other.test", 2),
         ("any.example.test", 1),
-        ("example.test", 1),
+        ("example.test", 2),
         ("two.labels.example.test", 0),
         ("unknown.test", 0),
         ("default.test", 0),
