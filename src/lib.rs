@@ -18,9 +18,11 @@
 //! rewrite: hop forwarded names location link splice challenge cookie systeminfo answer
 //! placement: choose rendezvous balance budget
 //! affinity: token recent settings
+//! spool: ledger file* settings
 //! upstream: verdict settings peer* live* probe*
 //! discovery: fixed*
 //! download: goal facts takeover
+//! upload: takeover answer driver* transfer*
 //! edge: settings host scan oddity plan fault connection exchange* snapshot gate* lookout* phases* answer* accept* deadline* readahead* entrance* listen* tls*
 //! config: mod* file table kind notes check problem unit settings
 //! app: mod* assemble* keys* reload* task* probes* drain*
@@ -61,11 +63,15 @@ pub mod placement;
 
 pub mod affinity;
 
+pub mod spool;
+
 pub mod upstream;
 
 pub mod discovery;
 
 pub mod download;
+
+pub mod upload;
 
 pub mod edge;
 

@@ -39,6 +39,8 @@ use crate::observe::log::{self, LogError};
 use crate::observe::metrics::Metrics;
 use crate::observe::status::{Readiness, Stage};
 use crate::placement::budget::Budget;
+use crate::spool::file::Spools;
+use crate::upload::transfer::Transfers;
 use crate::upstream::live::Live;
 use crate::upstream::peer::TargetError;
 
@@ -88,6 +90,7 @@ struct Parts {
     metrics: Arc<Metrics>,
     snapshot: Arc<ArcSwap<crate::edge::snapshot::Snapshot>>,
     lookout: Arc<Lookout>,
+    transfers: Arc<Transfers>,
     store: Arc<CertificateStore>,
     entrance: Entrance,
     running: Settings,
@@ -114,6 +117,7 @@ async fn serve(
     let snapshot = Arc::new(ArcSwap::from_pointee(first));
     let gate = Arc::new(Gate::default());
     let lookout = Arc::new(Lookout::new(Arc::clone(&metrics), Arc::clone(&gate)));
+    let transfers = Arc::new(Transfers::default());
     let edge = Edge {
         snapshot: Arc::clone(&snapshot),
         recent: Recent::new(settings.affinity.recent_lifetime),
@@ -123,6 +127,8 @@ async fn serve(
         metrics: Arc::clone(&metrics),
         log,
         live: Live::new(KEPT_CONNECTIONS),
+        spools: Spools::new(&settings.spool),
+        transfers: Arc::clone(&transfers),
         running: Arc::default(),
     };
     let running = Arc::clone(&edge.running);
@@ -149,10 +155,13 @@ async fn serve(
     let mut background = JoinSet::new();
     let limits = settings.limits.clone();
     let app = HttpServer::new_app(admin);
-    let desk = Doors::new(app, limits, Arc::clone(&metrics), None, closed.clone());
+    // An operator's connections are not clients': they are counted where nobody looks.
+    let apart = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
+    let desk = Doors::new(app, limits, apart, None, closed.clone());
     background.spawn(serve_plain(listener, desk));
     let parts = Parts {
         path,
+        transfers,
         metrics,
         snapshot,
         lookout,

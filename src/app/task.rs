@@ -36,6 +36,19 @@ pub(super) fn spawn_all(parts: &Parts, tasks: &mut JoinSet<()>, stop: &watch::Re
             sleep(spread).await;
         }
     }));
+    let (transfers, limit) = (
+        Arc::clone(&parts.transfers),
+        parts.running.spool.idle_timeout,
+    );
+    tasks.spawn(until_stop(stop.clone(), async move {
+        loop {
+            sleep(limit / 4).await;
+            let count = transfers.sweep(tokio::time::Instant::now().into_std(), limit);
+            if count > 0 {
+                tracing::info!(count, "uploads that nobody went on with are no longer kept");
+            }
+        }
+    }));
     let metrics = Arc::clone(&parts.metrics);
     let mut certificates = Certificates::new(parts);
     tasks.spawn(until_stop(stop.clone(), async move {

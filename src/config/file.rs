@@ -26,6 +26,7 @@ pub(super) struct File {
     pub(super) placement: Placement,
     pub(super) retry: Retry,
     pub(super) affinity: Affinity,
+    pub(super) spool: Spool,
     pub(super) log: Log,
     pub(super) admin: Admin,
 }
@@ -63,6 +64,7 @@ impl File {
                 placement: table.table("placement", Placement::read),
                 retry: table.table("retry", Retry::read),
                 affinity: table.table("affinity", Affinity::read),
+                spool: table.table("spool", Spool::read),
                 log: table.table("log", Log::read),
                 admin: table.table("admin", Admin::read),
             }
@@ -308,6 +310,29 @@ impl Affinity {
             key_file: table.text("key_file", ""),
             upload_lifetime: table.text("upload_lifetime", "24h"),
             recent_lifetime: table.text("recent_lifetime", "60s"),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Spool {
+    pub(super) folder: Raw<String>,
+    pub(super) memory: Raw<String>,
+    pub(super) upload_limit: Raw<String>,
+    pub(super) total_limit: Raw<String>,
+    pub(super) disk_share: Raw<i64>,
+    pub(super) idle_timeout: Raw<String>,
+}
+
+impl Spool {
+    fn read(table: &mut Table<'_, '_>) -> Self {
+        Self {
+            folder: table.text("folder", ""),
+            memory: table.text("memory", "256KiB"),
+            upload_limit: table.text("upload_limit", "64GiB"),
+            total_limit: table.text("total_limit", "256GiB"),
+            disk_share: table.integer("disk_share", 85),
+            idle_timeout: table.text("idle_timeout", "30m"),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::edge::settings::{
 };
 use crate::fleet::health;
 use crate::observe::settings::{AdminSettings, LogSettings};
+use crate::spool::settings::SpoolSettings;
 use crate::upstream::settings::{
     NodeScheme, NodeSettings, ProbeKind, ProbeSettings, Timeouts, Verify,
 };
@@ -39,6 +40,7 @@ pub struct Settings {
     pub node_in_flight: usize,
     pub retry: Retry,
     pub affinity: AffinitySettings,
+    pub spool: SpoolSettings,
     pub log: LogSettings,
     pub admin: AdminSettings,
 }
@@ -50,6 +52,7 @@ impl Settings {
             ("state_folder", self.state_folder != new.state_folder),
             ("threads", self.threads != new.threads),
             ("listener", bound(&self.listeners) != bound(&new.listeners)),
+            ("spool", self.spool != new.spool),
             ("log.format", self.log.format != new.log.format),
             ("log.queue", self.log.queue != new.log.queue),
             ("admin.address", self.admin.address != new.admin.address),

@@ -32,6 +32,7 @@ pub struct Exchange {
     pub(super) relay: Option<Relay>,
     /// Nodes that are still to be asked, in order.
     pub(super) next: Vec<NodeId>,
+    pub(super) bound: Bound,
     /// Choices made since nodes were last waited for.
     pub(super) rounds: u32,
     /// Nodes that went on with what another had begun.
@@ -57,6 +58,14 @@ pub struct Exchange {
 pub(super) enum BodyState {
     Coming,
     Done,
+}
+
+/// Whether a request stays with the node of its upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bound {
+    ByPlan,
+    /// That node is lost: any other may go on.
+    Free,
 }
 
 /// How far the answer of a node has come.
@@ -114,6 +123,7 @@ impl Exchange {
             arrival: None,
             relay: None,
             next: Vec::new(),
+            bound: Bound::ByPlan,
             rounds: 0,
             takeovers: 0,
             asked: 0,
@@ -129,6 +139,12 @@ impl Exchange {
             running: None,
             ended: Ended::NotYet,
         }
+    }
+
+    /// Nothing binds the request to a node any more.
+    pub(super) fn detach(&mut self) {
+        self.bound = Bound::Free;
+        self.rounds = 0;
     }
 
     /// The request's body is complete, or nobody reads it any more.

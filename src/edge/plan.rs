@@ -26,6 +26,8 @@ pub enum Plan {
     Relay(Relay),
     /// A blob goes to the client, from as many nodes as it takes.
     Download(Relay, Digest),
+    /// Bytes of an upload go to a node, and to another if that one is lost.
+    Upload(Relay),
 }
 
 /// How a request is carried to a node.
@@ -118,6 +120,7 @@ pub fn decide(request: Request<'_>, sealer: &Sealer, lifetime: Duration) -> Plan
     };
     match route {
         Route::Blob(_, digest) if method == Method::GET => Plan::Download(relay, digest.clone()),
+        Route::Upload(..) if carries_bytes(method) => Plan::Upload(relay),
         _ => Plan::Relay(relay),
     }
 }
@@ -134,6 +137,10 @@ pub(super) fn origin_form(raw: &str) -> &str {
     rest.find(['/', '?'])
         .and_then(|start| rest.get(start..))
         .unwrap_or("/")
+}
+
+fn carries_bytes(method: &Method) -> bool {
+    matches!(*method, Method::PATCH | Method::PUT)
 }
 
 fn is_read(method: &Method) -> bool {
@@ -212,7 +219,7 @@ mod tests {
 
     fn relay(method: &str, target: &str) -> Relay {
         match plan(method, target, Scheme::Https) {
-            Plan::Relay(relay) | Plan::Download(relay, _) => relay,
+            Plan::Relay(relay) | Plan::Download(relay, _) | Plan::Upload(relay) => relay,
             other => panic!("{method} {target}: {other:?}"),
         }
     }

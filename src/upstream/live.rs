@@ -182,6 +182,96 @@ async fn begin(
     }
 }
 
+impl Live {
+    /// Sends the head of a request whose body follows, on a connection of its own.
+    ///
+    /// A body cannot be sent twice, so no connection that the node may have closed is used.
+    pub async fn begin(
+        &self,
+        target: &Target,
+        timeouts: &Timeouts,
+        pace: Pace,
+        request: RequestHeader,
+    ) -> Result<Push, Failure> {
+        let mut peer = target.peer(timeouts, pace).ok_or(Failure::Unreachable)?;
+        peer.group_key = peer.group_key.wrapping_add(FRESH);
+        let connected = self.connector.get_http_session(&peer).await;
+        let (mut session, _) = connected.map_err(|error| unconnected(&error))?;
+        target
+            .verify(session.digest())
+            .map_err(|_| Failure::Unverified)?;
+        session.set_read_timeout(peer.options.read_timeout);
+        session.set_write_timeout(Some(timeouts.write));
+        let begun = session.write_request_header(Box::new(request)).await;
+        begun.map_err(|error| failure(&error))?;
+        Ok(Push {
+            session,
+            head: None,
+        })
+    }
+}
+
+/// A request whose body is being sent. Dropping it closes the connection.
+pub struct Push {
+    session: HttpSession,
+    head: Option<ResponseHeader>,
+}
+
+impl fmt::Debug for Push {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Push").finish_non_exhaustive()
+    }
+}
+
+impl Push {
+    /// Sends more of the body.
+    pub async fn send(&mut self, piece: Bytes) -> Result<(), Failure> {
+        let sent = self.session.write_request_body(piece, false).await;
+        sent.map_err(|error| failure(&error))
+    }
+
+    /// Ends the body.
+    pub async fn end(&mut self) -> Result<(), Failure> {
+        self.session
+            .finish_request_body()
+            .await
+            .map_err(|error| failure(&error))
+    }
+
+    /// Waits for the head of the final answer. Dropping the future loses nothing.
+    pub async fn head(&mut self) -> Result<&ResponseHeader, Failure> {
+        while self.head.is_none() {
+            self.session
+                .read_response_header()
+                .await
+                .map_err(|error| failure(&error))?;
+            let head = self
+                .session
+                .response_header()
+                .cloned()
+                .ok_or(Failure::Broken)?;
+            if !head.status.is_informational() {
+                self.head = Some(head);
+            }
+        }
+        self.head.as_ref().ok_or(Failure::Broken)
+    }
+
+    /// The body of the answer, up to `limit` bytes; what is longer is cut off.
+    pub async fn body(&mut self, limit: usize) -> Result<Bytes, Failure> {
+        let mut body = Vec::new();
+        while body.len() < limit {
+            match self.session.read_response_body().await {
+                Ok(Some(piece)) => body.extend_from_slice(&piece),
+                Ok(None) => break,
+                Err(error) => return Err(failure(&error)),
+            }
+        }
+        body.truncate(limit);
+        Ok(body.into())
+    }
+}
+
 impl Body {
     /// The next bytes; `None` at the proper end of the body.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
@@ -223,3 +313,5 @@ fn failure(error: &Error) -> Failure {
 
 /// How many stale connections one request may meet before it is the node's fault.
 const STALE: usize = 3;
+/// Keeps the pool of ordinary exchanges apart from connections for bodies.
+const FRESH: u64 = 0x5eed;

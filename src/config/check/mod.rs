@@ -29,6 +29,7 @@ pub(super) fn check(problems: &mut Problems, file: &File) -> Option<Settings> {
     let node_in_flight = value::number(problems, &file.placement.node_in_flight, 1..=1_000_000);
     let retry = policy::retry(problems, &file.retry, &file.placement);
     let affinity = policy::affinity(problems, &file.affinity);
+    let spool = policy::spool(problems, &file.spool, state_folder.as_deref());
     let log = policy::log(problems, &file.log);
     let admin = entrance::admin(
         problems,
@@ -50,6 +51,7 @@ pub(super) fn check(problems: &mut Problems, file: &File) -> Option<Settings> {
         node_in_flight: node_in_flight?,
         retry: retry?,
         affinity: affinity?,
+        spool: spool?,
         log: log?,
         admin: admin?,
     })

@@ -79,7 +79,19 @@ impl Edge {
             Plan::Relay(relay) => {
                 exchange.relay = Some(relay);
                 self.open_budget();
-                Ok(false)
+                self.relay_upload(session, exchange).await
+            }
+            Plan::Upload(relay) => {
+                self.open_budget();
+                let upload = relay.upload.clone();
+                exchange.relay = Some(relay);
+                match upload {
+                    Some(upload) if self.knows(&upload) => {
+                        self.push(session, exchange, &upload).await
+                    }
+                    // Its first bytes passed another balancer, or this one before it was started again.
+                    Some(_) | None => Ok(false),
+                }
             }
             Plan::Download(relay, digest) => {
                 exchange.relay = Some(relay);

@@ -22,7 +22,7 @@ use crate::registry::route::Route;
 use crate::rewrite::{forwarded, hop, systeminfo};
 use crate::upstream::peer::Pace;
 
-use super::super::exchange::{Current, Exchange};
+use super::super::exchange::{Bound, Current, Exchange};
 use super::super::fault::{Fault, NodeTrouble};
 use super::super::gate::Waited;
 use super::super::plan::{Likes, Repeat, STATE};
@@ -117,7 +117,10 @@ impl Edge {
         let candidates = snapshot
             .fleet
             .candidates(relay.traffic, now, snapshot.node_in_flight);
-        let pin = relay.upload.as_ref().map(|upload| upload.node.clone());
+        let pin = match exchange.bound {
+            Bound::ByPlan => relay.upload.as_ref().map(|upload| upload.node.clone()),
+            Bound::Free => None,
+        };
         let usable = |candidate: &Candidate| {
             matches!(candidate.rank, Rank::Up | Rank::Suspect)
                 || pin.as_ref().is_some_and(|pin| *pin == candidate.id)
@@ -337,7 +340,7 @@ impl Edge {
             .into_iter()
             .chain(forwarded::edits(headers, &arrived))
         {
-            super::depart::apply(request, &edit)?;
+            super::respond::apply(request, &edit)?;
         }
         if let Some(id) = exchange.request_id_value() {
             request.insert_header("X-Request-Id", id)?;

@@ -7,7 +7,10 @@
 mod arrive;
 mod carry;
 mod depart;
+mod nodes;
 mod pull;
+mod push;
+mod respond;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -26,6 +29,8 @@ use crate::affinity::recent::Recent;
 use crate::observe::log::Log;
 use crate::observe::metrics::Metrics;
 use crate::placement::budget::Budget;
+use crate::spool::file::Spools;
+use crate::upload::transfer::Transfers;
 use crate::upstream::live::Live;
 
 use super::exchange::Exchange;
@@ -45,6 +50,8 @@ pub struct Edge {
     pub log: Log,
     /// Exchanges that we carry ourselves.
     pub live: Live,
+    pub spools: Spools,
+    pub transfers: Arc<Transfers>,
     /// Requests that are under way.
     pub running: Arc<AtomicUsize>,
 }

@@ -1,0 +1,394 @@
+//! The nodes as a push sees them: whichever is next, asked on the client's behalf.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, header};
+use pingora::http::RequestHeader;
+use tokio::time::{Instant, interval, timeout};
+
+use crate::fleet::health::{Standing, Traffic};
+use crate::fleet::node::{Node, NodeId};
+use crate::observe::labels::{Attempt, RetryReason};
+use crate::registry::route::Route;
+use crate::rewrite::location::path_and_query;
+use crate::spool::ledger::Full;
+use crate::upload::answer::classify;
+use crate::upload::driver::{Flight, Framing, Nodes, Opening, Reply};
+use crate::upload::takeover::{Answer, Hashed, Sought};
+use crate::upload::transfer::Transfer;
+use crate::upstream::Failure;
+use crate::upstream::live::Push;
+use crate::upstream::peer::Pace;
+
+use super::super::exchange::Exchange;
+use super::super::fault::NodeTrouble;
+use super::super::plan::STATE;
+use super::super::snapshot::Place;
+use super::Edge;
+
+/// One push on its way through the nodes.
+pub(super) struct Pusher<'a> {
+    edge: &'a Edge,
+    exchange: &'a mut Exchange,
+    /// The client's request, ready for the node it is on.
+    base: RequestHeader,
+    /// The length that the client announced for its body.
+    length: Option<u64>,
+    node: NodeId,
+    location: String,
+    takeovers: u32,
+}
+
+impl<'a> Pusher<'a> {
+    pub(super) fn new(
+        edge: &'a Edge,
+        exchange: &'a mut Exchange,
+        (base, length): (RequestHeader, Option<u64>),
+        transfer: &Transfer,
+    ) -> Self {
+        let (node, location) = (transfer.node.clone(), transfer.location.clone());
+        Self {
+            edge,
+            exchange,
+            base,
+            length,
+            node,
+            location,
+            takeovers: 0,
+        }
+    }
+
+    /// The node that has the session now, the session's own address, and how often that changed.
+    pub(super) fn into_backend(self) -> (NodeId, String, u32) {
+        (self.node, self.location, self.takeovers)
+    }
+
+    /// What the client asks for beside our token: the digest, above all.
+    fn query(&self) -> Option<String> {
+        let target = self
+            .exchange
+            .arrival
+            .as_ref()
+            .map(|arrival| &arrival.target)?;
+        target
+            .query
+            .as_ref()?
+            .without(STATE)
+            .map(|query| query.to_string())
+    }
+
+    fn digest(&self) -> Option<String> {
+        let target = self
+            .exchange
+            .arrival
+            .as_ref()
+            .map(|arrival| &arrival.target)?;
+        target
+            .query
+            .as_ref()?
+            .find_decoded("digest")
+            .map(std::borrow::Cow::into_owned)
+    }
+
+    fn path(&self) -> String {
+        match self.query() {
+            None => self.location.clone(),
+            Some(rest) if self.location.contains('?') => format!("{}&{rest}", self.location),
+            Some(rest) => format!("{}?{rest}", self.location),
+        }
+    }
+
+    fn request(&self, method: Method, path: &str, length: Option<u64>) -> Option<RequestHeader> {
+        let mut request = self.base.clone();
+        request.set_method(method);
+        request.set_raw_path(path.as_bytes()).ok()?;
+        match length {
+            Some(length) => request.insert_header(header::CONTENT_LENGTH, length),
+            None => request.insert_header(header::TRANSFER_ENCODING, "chunked"),
+        }
+        .ok()?;
+        Some(request)
+    }
+
+    async fn begin(
+        &mut self,
+        place: Arc<Place>,
+        request: RequestHeader,
+        pace: Pace,
+    ) -> Result<Attempted, Failure> {
+        self.edge.take(self.exchange, Arc::clone(&place));
+        let timeouts = &self.exchange.snapshot.timeouts;
+        let begun = self
+            .edge
+            .live
+            .begin(&place.target, timeouts, pace, request)
+            .await;
+        begun.map(|push| Attempted {
+            push,
+            node: Arc::clone(&place.node),
+        })
+    }
+
+    fn place(&self) -> Result<Arc<Place>, Failure> {
+        let place = self.exchange.snapshot.place(&self.node);
+        let place = place.ok_or(Failure::Unreachable)?;
+        let now = Instant::now().into_std();
+        match place.node.standing(Traffic::Push, now) {
+            // Others are asked at once: nobody waits for a node that is known to be away.
+            Standing::Down => Err(Failure::Unreachable),
+            Standing::Up | Standing::Probation { .. } | Standing::Suspect => Ok(Arc::clone(place)),
+        }
+    }
+
+    fn route(&self) -> Option<&Route> {
+        self.exchange
+            .arrival
+            .as_ref()
+            .map(|arrival| &arrival.target.route)
+    }
+}
+
+#[async_trait]
+impl Nodes for Pusher<'_> {
+    type Flight = Attempted;
+
+    async fn forward(&mut self) -> Result<Attempted, Failure> {
+        let place = self.place()?;
+        let length = self.length;
+        let (method, path) = (self.base.method.clone(), self.path());
+        let pace = if method == Method::PATCH {
+            Pace::Read
+        } else {
+            Pace::Commit
+        };
+        let request = self.request(method, &path, length).ok_or(Failure::NoNode)?;
+        self.begin(place, request, pace).await
+    }
+
+    async fn open(&mut self) -> Result<Opening, Failure> {
+        if self.takeovers > 0 || self.exchange.asked > 0 {
+            if !self.edge.may_retry(RetryReason::Lost) {
+                return Err(Failure::NoNode);
+            }
+            self.exchange.patience = None;
+        }
+        self.exchange.detach();
+        loop {
+            let found = self.edge.next_place(self.exchange).await;
+            let Ok(place) = found else {
+                return Err(Failure::NoNode);
+            };
+            let Some(Route::Upload(repository, _)) = self.route() else {
+                return Err(Failure::NoNode);
+            };
+            let path = format!("/v2/{repository}/blobs/uploads/");
+            let mut request = self
+                .request(Method::POST, &path, Some(0))
+                .ok_or(Failure::NoNode)?;
+            for name in [header::CONTENT_TYPE, header::CONTENT_RANGE] {
+                request.remove_header(&name);
+            }
+            let mut flight = match self.begin(Arc::clone(&place), request, Pace::Read).await {
+                Ok(flight) => flight,
+                // Not reached: the next one is asked, as long as the client may wait.
+                Err(failure @ (Failure::Unreachable | Failure::Unverified)) => {
+                    self.lost(failure);
+                    continue;
+                }
+                Err(failure) => return Err(failure),
+            };
+            flight.head().await?;
+            let reply = flight.reply().await?;
+            let location = reply
+                .head
+                .headers
+                .get(header::LOCATION)
+                .and_then(path_and_query);
+            return match (reply.head.status, location) {
+                (StatusCode::ACCEPTED, Some(location)) => {
+                    let from = std::mem::replace(&mut self.node, place.node.id().clone());
+                    self.location = location.to_owned();
+                    self.takeovers += 1;
+                    let id = &self.exchange.request_id;
+                    tracing::info!(request_id = id, %from, to = %self.node, "upload taken over");
+                    Ok(Opening::Opened)
+                }
+                _ => Ok(Opening::Refused(reply)),
+            };
+        }
+    }
+
+    async fn replay(&mut self, framing: Framing) -> Result<Attempted, Failure> {
+        let place = self.place()?;
+        let (method, path, length, pace) = match framing {
+            Framing::Patch { length } => (Method::PATCH, self.location.clone(), length, Pace::Read),
+            Framing::Put { length } => (Method::PUT, self.path(), Some(length), Pace::Commit),
+            Framing::Commit => (Method::PUT, self.path(), Some(0), Pace::Commit),
+        };
+        let mut request = self.request(method, &path, length).ok_or(Failure::NoNode)?;
+        request.remove_header(&header::CONTENT_RANGE);
+        let kind = HeaderValue::from_static("application/octet-stream");
+        request
+            .insert_header(header::CONTENT_TYPE, kind)
+            .map_err(|_| Failure::NoNode)?;
+        self.begin(place, request, pace).await
+    }
+
+    async fn seek(&mut self, length: u64) -> Sought {
+        let Some(digest) = self.digest() else {
+            return Sought::Unknown;
+        };
+        let Some(Route::Upload(repository, _)) = self.route() else {
+            return Sought::Unknown;
+        };
+        let path = format!("/v2/{repository}/blobs/{digest}");
+        self.exchange.detach();
+        let mut sought = Sought::Unknown;
+        for _ in 0..self.exchange.snapshot.targets.len().min(MOST_SOUGHT) {
+            let Ok(place) = self.edge.next_place(self.exchange).await else {
+                return sought;
+            };
+            let Some(mut request) = self.request(Method::HEAD, &path, Some(0)) else {
+                break;
+            };
+            for name in [
+                header::CONTENT_TYPE,
+                header::CONTENT_RANGE,
+                header::CONTENT_LENGTH,
+            ] {
+                request.remove_header(&name);
+            }
+            let timeouts = &self.exchange.snapshot.timeouts;
+            let Ok(answer) = self.edge.live.fetch(&place.target, timeouts, request).await else {
+                continue;
+            };
+            let told = answer.head.headers.get(header::CONTENT_LENGTH);
+            let told = told.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+            match answer.head.status {
+                StatusCode::OK if told == Some(length) => {
+                    self.node = place.node.id().clone();
+                    return Sought::Found;
+                }
+                StatusCode::NOT_FOUND => sought = Sought::Missing,
+                _ => {}
+            }
+        }
+        sought
+    }
+
+    fn classify(&mut self, reply: &Reply) -> Answer {
+        let Some(route) = self.route() else {
+            return Answer::Final;
+        };
+        let (status, headers) = (reply.head.status, &reply.head.headers);
+        let answer = classify(route, &self.base.method, status, headers, &reply.body);
+        let location = headers.get(header::LOCATION).and_then(path_and_query);
+        if answer == Answer::Accepted
+            && let Some(location) = location
+        {
+            self.location = location.to_owned();
+        }
+        if answer == Answer::Trouble {
+            self.edge
+                .blame(self.exchange, NodeTrouble::BadAnswer, Attempt::GatewayError);
+        }
+        answer
+    }
+
+    fn compare(&self, sha256: [u8; 32]) -> Hashed {
+        let hex: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        match self.digest() {
+            Some(digest) if digest == format!("sha256:{hex}") => Hashed::Right,
+            Some(_) | None => Hashed::Wrong,
+        }
+    }
+
+    fn lost(&mut self, failure: Failure) {
+        let (trouble, attempt) = match failure {
+            Failure::NoNode => return,
+            Failure::Unreachable => (NodeTrouble::Unreachable, Attempt::ConnectFailed),
+            Failure::Unverified => (NodeTrouble::Unverified, Attempt::ConnectFailed),
+            Failure::Broken => (NodeTrouble::Broken, Attempt::LostMidway),
+            Failure::Stalled => (NodeTrouble::Stalled, Attempt::Stalled),
+        };
+        self.edge.blame(self.exchange, trouble, attempt);
+    }
+
+    fn unprotected(&mut self, why: Full) {
+        let id = &self.exchange.request_id;
+        tracing::warn!(
+            request_id = id,
+            reason = why.as_str(),
+            "upload goes on unprotected"
+        );
+    }
+}
+
+/// One request of the push on one node.
+pub(super) struct Attempted {
+    push: Push,
+    node: Arc<Node>,
+}
+
+impl Attempted {
+    /// Waits, but not for a node that probes have found to be down meanwhile.
+    async fn watch<T>(
+        node: &Node,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::pin!(work);
+        let mut look = interval(LOOK);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                _ = look.tick() => {
+                    let now = Instant::now().into_std();
+                    if node.standing(Traffic::Push, now) == Standing::Down {
+                        return Err(Failure::Stalled);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Flight for Attempted {
+    async fn send(&mut self, piece: Bytes) -> Result<(), Failure> {
+        Self::watch(&self.node, self.push.send(piece)).await
+    }
+
+    async fn end(&mut self) -> Result<(), Failure> {
+        self.push.end().await
+    }
+
+    async fn head(&mut self) -> Result<(), Failure> {
+        Self::watch(&self.node, async { self.push.head().await.map(|_| ()) }).await
+    }
+
+    async fn late_head(&mut self) -> Result<(), Failure> {
+        match timeout(LATE, self.push.head()).await {
+            Ok(found) => found.map(|_| ()),
+            Err(_) => Err(Failure::Broken),
+        }
+    }
+
+    async fn reply(&mut self) -> Result<Reply, Failure> {
+        let head = self.push.head().await?.clone();
+        let body = self.push.body(MAX_REPLY).await?;
+        Ok(Reply { head, body })
+    }
+}
+
+/// How often a node that owes an answer is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long an answer may take after the node has stopped reading.
+const LATE: Duration = Duration::from_millis(300);
+/// Errors of registries are a few hundred bytes.
+const MAX_REPLY: usize = 256 * 1024;
+/// Nodes that are asked whether a blob is there.
+const MOST_SOUGHT: usize = 3;

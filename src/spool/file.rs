@@ -1,0 +1,408 @@
+//! The kept bytes of one upload.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use ring::digest::{Context, SHA256};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::ledger::{Account, Full, Ledger};
+use super::settings::SpoolSettings;
+
+/// Where spools are made.
+#[derive(Debug)]
+pub struct Spools {
+    folder: PathBuf,
+    head: usize,
+    disk_share: u64,
+    ledger: Arc<Ledger>,
+}
+
+impl Spools {
+    /// Spools in the operator's folder, within the operator's limits.
+    pub fn new(settings: &SpoolSettings) -> Self {
+        Self {
+            folder: settings.folder.clone(),
+            head: usize::try_from(settings.memory).unwrap_or(usize::MAX),
+            disk_share: settings.disk_share,
+            ledger: Arc::new(Ledger::new(settings.upload_limit, settings.total_limit)),
+        }
+    }
+
+    /// An empty spool.
+    pub fn open(&self) -> Spool {
+        Spool {
+            folder: self.folder.clone(),
+            head_limit: self.head,
+            disk_share: self.disk_share,
+            account: self.ledger.open(),
+            head: BytesMut::new(),
+            tail: Tail::default(),
+            length: 0,
+        }
+    }
+
+    /// How much is kept of all uploads.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+}
+
+/// All bytes of one upload so far.
+#[derive(Debug)]
+pub struct Spool {
+    folder: PathBuf,
+    head_limit: usize,
+    disk_share: u64,
+    account: Account,
+    /// The first bytes, up to the limit.
+    head: BytesMut,
+    tail: Tail,
+    length: u64,
+}
+
+/// What comes behind the head: in the file, on the way to it, or waiting for a batch to be full.
+#[derive(Debug, Default)]
+struct Tail {
+    file: Option<Arc<File>>,
+    /// Bytes that are surely in the file.
+    stored: u64,
+    writing: Option<Writing>,
+    batch: Vec<Bytes>,
+    batch_size: usize,
+}
+
+#[derive(Debug)]
+struct Writing {
+    pieces: Arc<Vec<Bytes>>,
+    size: u64,
+    task: JoinHandle<io::Result<()>>,
+}
+
+impl Spool {
+    /// Bytes kept so far.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Keeps `piece`. After an error the spool is no longer whole and must be dropped.
+    ///
+    /// Waits for the disk only when two batches are on their way already.
+    pub async fn append(&mut self, piece: Bytes) -> Result<(), Full> {
+        let size = u64::try_from(piece.len()).map_err(|_| Full::Upload)?;
+        self.account.take(size)?;
+        self.length += size;
+        let room = self
+            .head_limit
+            .saturating_sub(self.head.len())
+            .min(piece.len());
+        let mut piece = piece;
+        self.head.extend_from_slice(&piece.split_to(room));
+        if piece.is_empty() {
+            return Ok(());
+        }
+        self.tail.batch_size += piece.len();
+        self.tail.batch.push(piece);
+        if self.tail.batch_size >= BATCH {
+            self.write_batch().await?;
+        }
+        Ok(())
+    }
+
+    async fn write_batch(&mut self) -> Result<(), Full> {
+        self.tail.settle().await?;
+        let file = match &self.tail.file {
+            Some(file) => Arc::clone(file),
+            None => {
+                let file = Arc::new(self.create().await?);
+                self.tail.file = Some(Arc::clone(&file));
+                file
+            }
+        };
+        let pieces = Arc::new(std::mem::take(&mut self.tail.batch));
+        let size = u64::try_from(std::mem::take(&mut self.tail.batch_size)).unwrap_or(u64::MAX);
+        let at = self.tail.stored;
+        let (source, folder, share) = (Arc::clone(&pieces), self.folder.clone(), self.disk_share);
+        let task = spawn_blocking(move || {
+            if is_crowded(&folder, share) {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            let mut at = at;
+            for piece in source.iter() {
+                file.write_all_at(piece, at)?;
+                at += u64::try_from(piece.len()).unwrap_or(0);
+            }
+            Ok(())
+        });
+        self.tail.writing = Some(Writing { pieces, size, task });
+        Ok(())
+    }
+
+    async fn create(&self) -> Result<File, Full> {
+        let folder = self.folder.clone();
+        let made = spawn_blocking(move || {
+            std::fs::create_dir_all(&folder)?;
+            tempfile::tempfile_in(&folder)
+        });
+        made.await.ok().and_then(Result::ok).ok_or(Full::Failed)
+    }
+
+    /// Forgets everything behind the first `length` bytes. More than there is changes nothing.
+    ///
+    /// After an error the spool must be dropped.
+    pub async fn truncate(&mut self, length: u64) -> Result<(), Full> {
+        if length >= self.length {
+            return Ok(());
+        }
+        let head = u64::try_from(self.head.len()).unwrap_or(u64::MAX);
+        if let Ok(keep) = usize::try_from(length) {
+            self.head.truncate(keep);
+        }
+        self.tail.truncate(length.saturating_sub(head)).await?;
+        self.account.give_back(self.length - length);
+        self.length = length;
+        Ok(())
+    }
+
+    /// Some bytes from `offset` on; empty only at the end.
+    pub async fn read(&mut self, offset: u64) -> Result<Bytes, Full> {
+        let head = u64::try_from(self.head.len()).unwrap_or(u64::MAX);
+        if offset < head {
+            let from = usize::try_from(offset).map_err(|_| Full::Failed)?;
+            let to = self.head.len().min(from.saturating_add(READ));
+            let piece = self.head.get(from..to).unwrap_or_default();
+            return Ok(Bytes::copy_from_slice(piece));
+        }
+        self.tail.read(offset - head).await
+    }
+
+    /// SHA-256 of everything that is kept. Reads all of it: only for when a node doubts what it was sent.
+    pub async fn sha256(&mut self) -> Result<[u8; 32], Full> {
+        let mut context = Context::new(&SHA256);
+        let mut offset = 0;
+        while offset < self.length {
+            let piece = self.read(offset).await?;
+            if piece.is_empty() {
+                return Err(Full::Failed);
+            }
+            offset += u64::try_from(piece.len()).unwrap_or(u64::MAX);
+            context.update(&piece);
+        }
+        <[u8; 32]>::try_from(context.finish().as_ref()).map_err(|_| Full::Failed)
+    }
+}
+
+impl Tail {
+    /// Waits until the batch on its way is in the file.
+    async fn settle(&mut self) -> Result<(), Full> {
+        if let Some(writing) = &mut self.writing {
+            let outcome = (&mut writing.task).await;
+            let size = writing.size;
+            self.writing = None;
+            match outcome {
+                Ok(Ok(())) => self.stored += size,
+                Ok(Err(error)) if error.kind() == io::ErrorKind::StorageFull => {
+                    return Err(Full::Disk);
+                }
+                Ok(Err(_)) | Err(_) => return Err(Full::Failed),
+            }
+        }
+        Ok(())
+    }
+
+    async fn truncate(&mut self, length: u64) -> Result<(), Full> {
+        self.settle().await?;
+        let mut keep = usize::try_from(length.saturating_sub(self.stored)).unwrap_or(0);
+        self.stored = self.stored.min(length);
+        self.batch.retain_mut(|piece| {
+            piece.truncate(keep);
+            keep -= piece.len();
+            !piece.is_empty()
+        });
+        self.batch_size = self.batch.iter().map(Bytes::len).sum();
+        Ok(())
+    }
+
+    async fn read(&mut self, offset: u64) -> Result<Bytes, Full> {
+        if let Some(found) = self.waiting(offset) {
+            return Ok(found);
+        }
+        let left = self.stored.saturating_sub(offset);
+        let Some(file) = self.file.clone().filter(|_| left > 0) else {
+            return Ok(Bytes::new());
+        };
+        let size = usize::try_from(left).unwrap_or(READ).min(READ);
+        let read = spawn_blocking(move || {
+            let mut piece = vec![0; size];
+            file.read_exact_at(&mut piece, offset)
+                .map(|()| Bytes::from(piece))
+        });
+        read.await.ok().and_then(Result::ok).ok_or(Full::Failed)
+    }
+
+    /// Bytes at `offset` that are still in memory.
+    fn waiting(&self, offset: u64) -> Option<Bytes> {
+        let mut skip = usize::try_from(offset.checked_sub(self.stored)?).ok()?;
+        let writing = self
+            .writing
+            .iter()
+            .flat_map(|writing| writing.pieces.iter());
+        for piece in writing.chain(&self.batch) {
+            if skip < piece.len() {
+                return Some(piece.slice(skip..));
+            }
+            skip -= piece.len();
+        }
+        None
+    }
+}
+
+/// Whether more of the file system is in use than the operator allows. One that does not tell is not crowded.
+fn is_crowded(folder: &Path, share: u64) -> bool {
+    let Ok(stat) = rustix::fs::statvfs(folder) else {
+        return false;
+    };
+    let free = stat.f_bavail.saturating_mul(100);
+    stat.f_blocks > 0 && free < stat.f_blocks.saturating_mul(100_u64.saturating_sub(share))
+}
+
+/// What is written at once; two of them may be in memory.
+const BATCH: usize = 256 * 1024;
+/// What is read at once.
+const READ: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn spools(memory: u64, share: u64) -> (tempfile::TempDir, Spools) {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = SpoolSettings {
+            folder: folder.path().join("spool"),
+            memory,
+            upload_limit: 64 << 20,
+            total_limit: 64 << 20,
+            disk_share: share,
+            idle_timeout: std::time::Duration::from_secs(60),
+        };
+        (folder, Spools::new(&settings))
+    }
+
+    fn bytes(size: usize, seed: u64) -> Vec<u8> {
+        let mut random = fastrand::Rng::with_seed(seed);
+        std::iter::repeat_with(|| random.u8(..))
+            .take(size)
+            .collect()
+    }
+
+    async fn read_all(spool: &mut Spool, from: u64) -> Vec<u8> {
+        let mut out = Vec::new();
+        loop {
+            let piece = spool
+                .read(from + u64::try_from(out.len()).unwrap())
+                .await
+                .unwrap();
+            if piece.is_empty() {
+                return out;
+            }
+            out.extend_from_slice(&piece);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_small_upload_never_touches_the_disk() {
+        let (folder, spools) = spools(1000, 100);
+        let mut spool = spools.open();
+        spool.append(Bytes::from(bytes(1000, 1))).await.unwrap();
+        assert_eq!(read_all(&mut spool, 0).await, bytes(1000, 1));
+        assert!(!folder.path().join("spool").exists());
+    }
+
+    #[tokio::test]
+    async fn a_large_upload_leaves_no_file_behind_and_gives_its_room_back() {
+        let (folder, spools) = spools(1000, 100);
+        let mut spool = spools.open();
+        let all = bytes(3 << 20, 2);
+        for piece in all.chunks(70_000) {
+            spool.append(Bytes::copy_from_slice(piece)).await.unwrap();
+        }
+        assert_eq!(read_all(&mut spool, 0).await, all);
+        assert_eq!(
+            spool.sha256().await.unwrap(),
+            *ring::digest::digest(&SHA256, &all).as_ref()
+        );
+        let visible = std::fs::read_dir(folder.path().join("spool"))
+            .unwrap()
+            .count();
+        assert_eq!((visible, spools.ledger().used()), (0, 3 << 20));
+        drop(spool);
+        assert_eq!(spools.ledger().used(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_crowded_disk_and_a_folder_that_cannot_be_made_are_told_apart() {
+        let (_folder, crowded) = spools(0, 0);
+        let mut spool = crowded.open();
+        let mut outcome = Ok(());
+        for _ in 0..4 {
+            outcome = outcome.and(spool.append(Bytes::from(bytes(BATCH, 3))).await);
+        }
+        assert_eq!(outcome, Err(Full::Disk));
+        let (folder, broken) = spools(0, 100);
+        std::fs::write(folder.path().join("spool"), "a file in the way").unwrap();
+        let failed = broken.open().append(Bytes::from(bytes(BATCH, 4))).await;
+        assert_eq!(failed, Err(Full::Failed));
+    }
+
+    #[tokio::test]
+    async fn a_cut_spool_goes_on_where_it_was_cut() {
+        let all = bytes(2 << 20, 6);
+        for cut in [0, 500, 1000, 1001, 300_000, 1_500_000, 2 << 20, 3 << 20] {
+            let (_folder, spools) = spools(1000, 100);
+            let mut spool = spools.open();
+            for piece in all.chunks(60_000) {
+                spool.append(Bytes::copy_from_slice(piece)).await.unwrap();
+            }
+            spool.truncate(cut).await.unwrap();
+            let kept = usize::try_from(cut).unwrap().min(all.len());
+            let other = bytes(700_000, 7);
+            spool.append(Bytes::from(other.clone())).await.unwrap();
+            let expected = [all.get(..kept).unwrap(), other.as_slice()].concat();
+            assert!(read_all(&mut spool, 0).await == expected, "cut at {cut}");
+            assert_eq!(
+                spools.ledger().used(),
+                u64::try_from(expected.len()).unwrap()
+            );
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn what_was_appended_is_read_back_from_any_offset(
+            sizes in prop::collection::vec(0_usize..150_000, 0..20),
+            memory in 0_u64..200_000,
+            from in 0_u64..2_000_000,
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let (_folder, spools) = spools(memory, 100);
+                let mut spool = spools.open();
+                let all = bytes(sizes.iter().sum(), 5);
+                let mut rest = Bytes::from(all.clone());
+                for size in sizes {
+                    spool.append(rest.split_to(size)).await.unwrap();
+                }
+                let from = from.min(spool.length());
+                let expected = all.get(usize::try_from(from).unwrap()..).unwrap();
+                assert_eq!(read_all(&mut spool, from).await, expected);
+            });
+        }
+    }
+}
