@@ -1,8 +1,10 @@
 //! Addresses for foreign servers: every cluster gets a loopback network of its own, so that tests
 //! that run at the same time never meet.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{LazyLock, Mutex};
 
 /// A `127.x.y.0/24` that nobody else in this process uses.
 #[derive(Debug, Clone, Copy)]
@@ -28,9 +30,17 @@ impl Subnet {
     }
 }
 
-/// An address with a port that was free a moment ago. Ports of outgoing connections do not collide
-/// with it: the kernel takes those on 127.0.0.1.
+/// An address with a port that was free a moment ago, and that nobody in this process was given
+/// before. Ports of outgoing connections do not collide with it: the kernel takes those on
+/// 127.0.0.1.
 pub fn free(host: impl Into<IpAddr>) -> SocketAddr {
-    let listener = TcpListener::bind(SocketAddr::new(host.into(), 0)).unwrap();
-    listener.local_addr().unwrap()
+    static GIVEN: LazyLock<Mutex<HashSet<SocketAddr>>> = LazyLock::new(Mutex::default);
+    let host = host.into();
+    loop {
+        let listener = TcpListener::bind(SocketAddr::new(host, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        if GIVEN.lock().unwrap().insert(address) {
+            return address;
+        }
+    }
 }
