@@ -53,6 +53,8 @@ pub enum Pace {
 pub struct Target {
     settings: NodeSettings,
     addresses: ArcSwap<Vec<SocketAddr>>,
+    /// Those of the addresses where the latest probe found nobody.
+    silent: ArcSwap<Vec<SocketAddr>>,
     turn: AtomicUsize,
     authorities: Option<Arc<CaType>>,
     learnt: ArcSwapOption<Secure>,
@@ -101,6 +103,7 @@ impl Target {
         Ok(Self {
             settings,
             addresses: ArcSwap::default(),
+            silent: ArcSwap::default(),
             turn: AtomicUsize::new(0),
             authorities,
             learnt: ArcSwapOption::empty(),
@@ -121,6 +124,11 @@ impl Target {
     /// Connects to these addresses from now on.
     pub fn resolve_to(&self, addresses: Vec<SocketAddr>) {
         self.addresses.store(Arc::new(addresses));
+    }
+
+    /// Leaves these addresses out from now on, unless there is no other.
+    pub fn avoid(&self, silent: Vec<SocketAddr>) {
+        self.silent.store(Arc::new(silent));
     }
 
     /// Takes the word of a node that redirects http to https: from now on it is spoken to over TLS, at the same
@@ -149,11 +157,20 @@ impl Target {
 
     /// The peer for one exchange, or `None` while the node's name has no address.
     ///
-    /// A node with several addresses is asked at each in turn.
+    /// A node with several addresses is asked at each in turn, but for those where nobody answers.
     pub fn peer(&self, timeouts: &Timeouts, pace: Pace) -> Option<HttpPeer> {
-        let addresses = self.addresses.load();
+        let (addresses, silent) = (self.addresses.load(), self.silent.load());
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let address = *addresses.get(turn.checked_rem(addresses.len())?)?;
+        let lively = || addresses.iter().filter(|one| !silent.contains(one));
+        let address = match turn.checked_rem(lively().count()) {
+            Some(turn) => lively().nth(turn),
+            None => addresses.get(turn.checked_rem(addresses.len())?),
+        };
+        Some(self.peer_at(*address?, timeouts, pace))
+    }
+
+    /// The peer for one exchange with the node at one of its addresses.
+    pub fn peer_at(&self, address: SocketAddr, timeouts: &Timeouts, pace: Pace) -> HttpPeer {
         let mut peer = match &self.settings.scheme {
             NodeScheme::Http => match &*self.learnt.load() {
                 None => HttpPeer::new(address, false, String::new()),
@@ -183,7 +200,7 @@ impl Target {
         options.write_timeout = Some(timeouts.write);
         options.idle_timeout = Some(timeouts.idle);
         options.tcp_keepalive = Some(KEEPALIVE);
-        Some(peer)
+        peer
     }
 
     /// Compares a pinned fingerprint with the certificate of the connection; other nodes were verified by TLS.

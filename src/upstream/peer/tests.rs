@@ -122,6 +122,29 @@ fn the_addresses_of_a_node_take_turns() {
 }
 
 #[test]
+fn an_address_where_nobody_answers_is_left_out_unless_it_is_the_only_one() {
+    let target = target(NodeScheme::Http, 0);
+    let all = [1, 2, 3].map(|last| SocketAddr::from(([192, 0, 2, last], 80)));
+    target.resolve_to(all.to_vec());
+    let asked = || {
+        let mut asked = [(); 6]
+            .map(|()| peer(&target).address().to_string())
+            .to_vec();
+        asked.sort();
+        asked.dedup();
+        asked
+    };
+    let texts = all.map(|address| address.to_string());
+    assert_eq!(asked(), texts);
+    target.avoid(vec![all[1]]);
+    assert_eq!(asked(), [&texts[0], &texts[2]].map(Clone::clone));
+    target.avoid(all.to_vec());
+    assert_eq!(asked(), texts);
+    target.avoid(Vec::new());
+    assert_eq!(asked(), texts);
+}
+
+#[test]
 fn a_node_that_redirects_is_spoken_to_as_it_wants() {
     let target = target(NodeScheme::Http, 0);
     let place = |target: &Target| {

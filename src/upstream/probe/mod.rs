@@ -3,10 +3,14 @@
 //! A probe has connections of its own and is never retried: the next one comes soon enough. It never sends
 //! credentials.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use http::{Method, StatusCode, header};
 use pingora::connectors::http::Connector;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorType};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::fleet::health::{Ping, Report, Unreachable};
@@ -28,59 +32,126 @@ pub enum Redirect {
     ToHttps { location: String },
 }
 
-/// Asks one node once.
+/// Asks one node once, at all of its addresses at the same time.
 ///
-/// `host` is the public name, which the node should believe to be its own.
+/// The node is as well as it is where it answers; addresses where it does not are avoided by requests until it
+/// does. `host` is the public name, which the node should believe to be its own.
 pub async fn probe(
-    connector: &Connector,
-    target: &Target,
+    connector: &Arc<Connector>,
+    target: &Arc<Target>,
     settings: &ProbeSettings,
     host: &str,
 ) -> Finding {
-    let asking = async {
-        match &settings.kind {
-            ProbeKind::Harbor => ask_harbor(connector, target, settings, host).await,
-            ProbeKind::Registry => {
-                let answer = ask(connector, target, settings, (host, PING)).await?;
-                Ok(simple(is_ping(answer.head.status), &answer))
-            }
-            ProbeKind::Path(path) => {
-                let answer = ask(connector, target, settings, (host, path)).await?;
-                Ok(simple(answer.head.status.is_success(), &answer))
-            }
-        }
-    };
-    let outcome = match timeout(settings.timeout, asking).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(Unreachable::TimedOut),
-    };
+    let addresses = target.addresses();
+    let mut asking = JoinSet::new();
+    for address in addresses.iter().copied() {
+        let visit = Visit {
+            connector: Arc::clone(connector),
+            target: Arc::clone(target),
+            settings: settings.clone(),
+            host: host.to_owned(),
+            address,
+        };
+        asking.spawn(async move { (address, visit.outcome().await) });
+    }
+    let mut outcomes = asking.join_all().await;
+    outcomes.sort_by_key(|(address, _)| *address);
+    let (found, lost): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(|(_, one)| one.is_ok());
+    target.avoid(lost.iter().map(|(address, _)| *address).collect());
+    let first = found.into_iter().chain(lost).next();
+    let outcome = first.map_or(Err(Unreachable::Unresolved), |(_, outcome)| outcome);
     outcome.unwrap_or_else(|reason| Finding {
         report: Report::Unreachable(reason),
         redirect: Redirect::None,
     })
 }
 
-async fn ask_harbor(
-    connector: &Connector,
-    target: &Target,
-    settings: &ProbeSettings,
-    host: &str,
-) -> Result<Finding, Unreachable> {
-    let health = ask(connector, target, settings, (host, HEALTH)).await?;
-    if health.head.status != StatusCode::OK {
-        return Ok(simple(false, &health));
+/// One probe at one address.
+struct Visit {
+    connector: Arc<Connector>,
+    target: Arc<Target>,
+    settings: ProbeSettings,
+    host: String,
+    address: SocketAddr,
+}
+
+impl Visit {
+    async fn outcome(&self) -> Result<Finding, Unreachable> {
+        let asking = async {
+            match &self.settings.kind {
+                ProbeKind::Harbor => self.harbor().await,
+                ProbeKind::Registry => {
+                    let answer = self.ask(PING).await?;
+                    Ok(simple(is_ping(answer.head.status), &answer))
+                }
+                ProbeKind::Path(path) => {
+                    let answer = self.ask(path).await?;
+                    Ok(simple(answer.head.status.is_success(), &answer))
+                }
+            }
+        };
+        let within = timeout(self.settings.timeout, asking).await;
+        within.unwrap_or(Err(Unreachable::TimedOut))
     }
-    let report = Report::from_harbor_json(&health.body).map_err(|_| Unreachable::Unreadable)?;
-    let ping = match ask(connector, target, settings, (host, PING)).await {
-        Ok(answer) if is_ping(answer.head.status) => Ping::Answered,
-        Ok(answer) => Ping::Failed(Unreachable::BadAnswer(answer.head.status.as_u16())),
-        Err(reason) => Ping::Failed(reason),
-    };
-    let redirect = Redirect::None;
-    Ok(Finding {
-        report: report.with_ping(ping),
-        redirect,
-    })
+
+    async fn harbor(&self) -> Result<Finding, Unreachable> {
+        let health = self.ask(HEALTH).await?;
+        if health.head.status != StatusCode::OK {
+            return Ok(simple(false, &health));
+        }
+        let report = Report::from_harbor_json(&health.body).map_err(|_| Unreachable::Unreadable)?;
+        let ping = match self.ask(PING).await {
+            Ok(answer) if is_ping(answer.head.status) => Ping::Answered,
+            Ok(answer) => Ping::Failed(Unreachable::BadAnswer(answer.head.status.as_u16())),
+            Err(reason) => Ping::Failed(reason),
+        };
+        let redirect = Redirect::None;
+        Ok(Finding {
+            report: report.with_ping(ping),
+            redirect,
+        })
+    }
+
+    async fn ask(&self, path: &str) -> Result<Answer, Unreachable> {
+        let timeouts = Timeouts {
+            connect: self.settings.timeout,
+            write: self.settings.timeout,
+            read: self.settings.timeout,
+            commit: self.settings.timeout,
+            idle: self.settings.interval * 3,
+        };
+        let peer = self.target.peer_at(self.address, &timeouts, Pace::Read);
+        let request = request(&self.host, path).map_err(|error| reason(&error))?;
+        let (mut session, _) = self
+            .connector
+            .get_http_session(&peer)
+            .await
+            .map_err(|error| reason(&error))?;
+        self.target
+            .verify(session.digest())
+            .map_err(|_| Unreachable::Tls)?;
+        let answer = async {
+            session.write_request_header(Box::new(request)).await?;
+            session.finish_request_body().await?;
+            session.read_response_header().await?;
+            let head = session.response_header().cloned();
+            let head = head.ok_or_else(|| Error::new(ErrorType::InvalidHTTPHeader))?;
+            let mut body = Vec::new();
+            while let Some(piece) = session.read_response_body().await? {
+                if body.len() + piece.len() > MAX_BODY {
+                    return Ok(None);
+                }
+                body.extend_from_slice(&piece);
+            }
+            Ok(Some(Answer { head, body }))
+        };
+        let answer = answer.await.map_err(|error: Box<Error>| reason(&error))?;
+        let answer = answer.ok_or(Unreachable::Unreadable)?;
+        self.connector
+            .release_http_session(session, &peer, Some(timeouts.idle))
+            .await;
+        Ok(answer)
+    }
 }
 
 /// Without credentials a healthy registry answers 401; an open one 200.
@@ -122,53 +193,6 @@ fn redirect(answer: &Answer) -> Redirect {
         },
         None => Redirect::None,
     }
-}
-
-async fn ask(
-    connector: &Connector,
-    target: &Target,
-    settings: &ProbeSettings,
-    (host, path): (&str, &str),
-) -> Result<Answer, Unreachable> {
-    let timeouts = Timeouts {
-        connect: settings.timeout,
-        write: settings.timeout,
-        read: settings.timeout,
-        commit: settings.timeout,
-        idle: settings.interval * 3,
-    };
-    let peer = target
-        .peer(&timeouts, Pace::Read)
-        .ok_or(Unreachable::Unresolved)?;
-    let request = request(host, path).map_err(|error| reason(&error))?;
-    let (mut session, _) = connector
-        .get_http_session(&peer)
-        .await
-        .map_err(|error| reason(&error))?;
-    target
-        .verify(session.digest())
-        .map_err(|_| Unreachable::Tls)?;
-    let answer = async {
-        session.write_request_header(Box::new(request)).await?;
-        session.finish_request_body().await?;
-        session.read_response_header().await?;
-        let head = session.response_header().cloned();
-        let head = head.ok_or_else(|| Error::new(ErrorType::InvalidHTTPHeader))?;
-        let mut body = Vec::new();
-        while let Some(piece) = session.read_response_body().await? {
-            if body.len() + piece.len() > MAX_BODY {
-                return Ok(None);
-            }
-            body.extend_from_slice(&piece);
-        }
-        Ok(Some(Answer { head, body }))
-    };
-    let answer = answer.await.map_err(|error: Box<Error>| reason(&error))?;
-    let answer = answer.ok_or(Unreachable::Unreadable)?;
-    connector
-        .release_http_session(session, &peer, Some(timeouts.idle))
-        .await;
-    Ok(answer)
 }
 
 fn request(host: &str, path: &str) -> pingora::Result<RequestHeader> {

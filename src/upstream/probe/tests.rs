@@ -85,19 +85,19 @@ async fn probed(address: SocketAddr, scheme: NodeScheme, kind: ProbeKind) -> Fin
     ask_once(&target(address, scheme), kind, Duration::from_secs(10)).await
 }
 
-fn target(address: SocketAddr, scheme: NodeScheme) -> Target {
+fn target(address: SocketAddr, scheme: NodeScheme) -> Arc<Target> {
     let target = Target::open(settings(scheme), 0).unwrap();
     target.resolve_to(vec![address]);
-    target
+    Arc::new(target)
 }
 
-async fn ask_once(target: &Target, kind: ProbeKind, timeout: Duration) -> Finding {
+async fn ask_once(target: &Arc<Target>, kind: ProbeKind, timeout: Duration) -> Finding {
     let settings = ProbeSettings {
         kind,
         interval: Duration::from_secs(5),
         timeout,
     };
-    let connector = Connector::new(None);
+    let connector = Arc::new(Connector::new(None));
     probe(&connector, target, &settings, "registry.test:8443").await
 }
 
@@ -269,9 +269,38 @@ async fn a_node_that_is_not_there_is_told_by_why() {
     drop(closed);
     let found = probed(address, NodeScheme::Http, ProbeKind::Harbor).await;
     assert_eq!(found, unreachable(Unreachable::Refused));
-    let nowhere = Target::open(settings(NodeScheme::Http), 0).unwrap();
+    let nowhere = Arc::new(Target::open(settings(NodeScheme::Http), 0).unwrap());
     let found = ask_once(&nowhere, ProbeKind::Harbor, Duration::from_secs(1)).await;
     assert_eq!(found, unreachable(Unreachable::Unresolved));
+}
+
+#[tokio::test]
+async fn a_node_is_well_where_it_answers_and_asked_nowhere_else() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dead = closed.local_addr().unwrap();
+    drop(closed);
+    let answer = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n";
+    for place in [0, 1] {
+        let node = Script::new(&[answer]).await;
+        let target = target(dead, NodeScheme::Http);
+        let mut addresses = vec![dead];
+        addresses.insert(place, node.address);
+        target.resolve_to(addresses);
+        let found = ask_once(&target, ProbeKind::Registry, Duration::from_secs(10)).await;
+        assert!(matches!(found.report, Report::Answered { .. }), "{found:?}");
+        for _ in 0..3 {
+            let patience = Duration::from_secs(1);
+            let timeouts = Timeouts {
+                connect: patience,
+                write: patience,
+                read: patience,
+                commit: patience,
+                idle: patience,
+            };
+            let peer = target.peer(&timeouts, Pace::Read).unwrap();
+            assert_eq!(peer._address.to_string(), node.address.to_string());
+        }
+    }
 }
 
 #[tokio::test]
