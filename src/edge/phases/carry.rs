@@ -37,10 +37,8 @@ impl Edge {
                 exchange.fault = Some(fault);
                 Error::new_in(ErrorType::InternalError)
             })?;
-            let pace = exchange
-                .relay
-                .as_ref()
-                .map_or(Pace::Commit, |relay| relay.pace);
+            let relay = exchange.relay.as_ref();
+            let pace = relay.map_or(Pace::Commit, |relay| relay.pace);
             let Some(peer) = place.target.peer(&exchange.snapshot.timeouts, pace) else {
                 continue;
             };
@@ -78,10 +76,11 @@ impl Edge {
             }
             if exchange.rounds > 0 {
                 // All were asked just now; asking them again at once would only be noise.
-                if Instant::now() + PAUSE >= until {
-                    return Err(Fault::NoNode);
+                let left = until.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Err(exchange.fault.unwrap_or(Fault::NoNode));
                 }
-                sleep(PAUSE).await;
+                sleep(PAUSE.min(left)).await;
             }
             let (until, fault) = match self.choose(exchange) {
                 Chosen::Some => {
@@ -194,9 +193,10 @@ impl Edge {
             _ => NodeTrouble::Unreachable,
         };
         self.blame(exchange, trouble, Attempt::ConnectFailed);
-        // Without another node the request waits for one; that is paced, and needs no budget.
+        // Nothing is lost yet: without a budget or another node it waits for one, and that is paced.
         let again = exchange.next.is_empty() || self.may_retry(RetryReason::ConnectFailed);
-        error.set_retry(again);
+        exchange.next.retain(|_| again);
+        error.set_retry(true);
         error
     }
 
