@@ -49,7 +49,8 @@ impl Edge {
                 Action::Follow { range } => self.follow(exchange, range, &mut present).await,
                 Action::Start { length } => {
                     let head = self.head(session, exchange, &present, Some(length))?;
-                    session.write_response_header(Box::new(head), false).await?;
+                    let written = session.write_response_header(Box::new(head), false).await;
+                    written.map_err(Error::into_down)?;
                     next(session, &mut present).await
                 }
                 Action::Relay { length } => {
@@ -70,7 +71,8 @@ impl Edge {
                 }
                 Action::Finish { skip, take } => {
                     self.pass(session, exchange, &present, (skip, take)).await?;
-                    session.write_response_body(None, true).await?;
+                    let ended = session.write_response_body(None, true).await;
+                    ended.map_err(Error::into_down)?;
                     exchange.ended = Ended::Whole;
                     if let Some(body) = present.and_then(|present| present.body) {
                         body.release().await;
@@ -105,14 +107,14 @@ impl Edge {
         present: &mut Option<Present>,
     ) -> Event {
         *present = None;
-        let resumes = matches!(range, AskRange::From { .. });
-        if resumes {
+        if matches!(range, AskRange::From { .. }) {
             // The client has waited for nothing yet: its patience begins now.
             exchange.patience = None;
             exchange.rounds = 0;
-            if !exchange.next.is_empty() && !self.may_retry(RetryReason::Lost) {
-                return Event::Failed(Lost::NoNode);
-            }
+        }
+        let again = exchange.asked > 0 && !exchange.next.is_empty();
+        if again && !self.may_retry(RetryReason::Lost) {
+            return Event::Failed(Lost::NoNode);
         }
         loop {
             let place = match self.next_place(exchange).await {
@@ -243,7 +245,8 @@ impl Edge {
         if !has_length(&head.headers) && may_have_body(&head) {
             head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
         }
-        session.write_response_header(Box::new(head), false).await
+        let written = session.write_response_header(Box::new(head), false).await;
+        written.map_err(Error::into_down)
     }
 
     async fn pass(
@@ -269,7 +272,8 @@ impl Edge {
         if let Some(current) = &mut exchange.current {
             current.in_flight.passed(take);
         }
-        session.write_response_body(Some(piece), false).await
+        let written = session.write_response_body(Some(piece), false).await;
+        written.map_err(Error::into_down)
     }
 
     /// Says of the node what it did, if it has not been said.
