@@ -59,9 +59,13 @@ async fn reads_and_starts_are_asked_again_when_a_node_dies_before_it_answers() {
             );
             let asked = scene.who_got(field(&record, "request_id").as_str().unwrap());
             let tries = usize::try_from(field(&record, "attempt").as_u64().unwrap()).unwrap();
-            assert_eq!(asked.len(), tries, "{shown}");
+            // A kept connection that was closed is replaced once, and that is no attempt more.
+            assert!(
+                (tries..=2 * tries).contains(&asked.len()),
+                "{shown}: {asked:?}"
+            );
             assert!(asked.contains(&number(&node(&record))), "{shown}");
-            deaths += tries - 1;
+            deaths += asked.len() - 1;
             if deaths > 2 {
                 break;
             }
