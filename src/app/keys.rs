@@ -25,16 +25,14 @@ pub enum KeyError {
 
 /// The keys that the settings ask for; one is made and kept where none is given.
 pub(super) fn sealer(settings: &Settings) -> Result<Sealer, KeyError> {
-    match &settings.affinity.key_file {
-        Some(path) => read(path),
-        None => {
-            let path = settings.state_folder.join("affinity.key");
-            if path.exists() {
-                read(&path)
-            } else {
-                make(&path)
-            }
-        }
+    if let Some(path) = &settings.affinity.key_file {
+        return read(path);
+    }
+    let path = settings.state_folder.join("affinity.key");
+    if path.exists() {
+        read(&path)
+    } else {
+        make(&path)
     }
 }
 

@@ -138,8 +138,7 @@ async fn serve(
         entrance.open(
             listener,
             protocol,
-            &settings.certificates,
-            &store,
+            (&settings.certificates, &store),
             &mut doors,
         )?;
     }

@@ -1,6 +1,10 @@
 //! What an operator types, and what the shell gets back.
 //!
-//! Exit codes: 0 good, 1 failed, 2 wrong usage or wrong configuration.
+//! The room parses the command line, calls what it names and prints what came of it, as text for people or as
+//! JSON for programs. It never decides anything about requests or nodes, and it alone writes to the terminal.
+//!
+//! Exit codes: 0 good, 1 failed, 2 wrong usage or wrong configuration. Words: a *problem* is something wrong in
+//! the configuration file, with its place and what to write instead.
 
 mod check;
 mod run;

@@ -101,7 +101,7 @@ impl Connection {
             Finding::Clean => 0,
             Finding::BareLineFeed => 1,
             Finding::TooLarge => 2,
-            Finding::Words => 3,
+            Finding::RequestLine => 3,
             Finding::Fragment => 4,
             Finding::TwoLengths => 5,
         };
@@ -113,7 +113,7 @@ impl Connection {
         match self.finding.load(Ordering::Acquire) {
             1 => Finding::BareLineFeed,
             2 => Finding::TooLarge,
-            3 => Finding::Words,
+            3 => Finding::RequestLine,
             4 => Finding::Fragment,
             5 => Finding::TwoLengths,
             _ => Finding::Clean,

@@ -46,7 +46,8 @@ impl Entrance {
         let mut proxy = http_proxy(&Arc::new(conf), edge);
         proxy.h2_options = Some(h2_options(&limits));
         let mut options = HttpServerOptions::default();
-        options.keepalive_request_limit = Some(limits.requests_per_connection);
+        // The library counts how often a connection is used again.
+        options.keepalive_request_limit = Some(limits.requests_per_connection.saturating_sub(1));
         options.h2_idle_timeout = Some(limits.idle_timeout);
         proxy.server_options = Some(options);
         let doors = Arc::new(Doors::new(proxy, limits, metrics, Some(log), stop));
@@ -61,8 +62,7 @@ impl Entrance {
         &mut self,
         listener: TcpListener,
         protocol: &Protocol,
-        certificates: &Certificates,
-        store: &Arc<CertificateStore>,
+        (certificates, store): (&Certificates, &Arc<CertificateStore>),
         tasks: &mut JoinSet<()>,
     ) -> Result<(), TlsError> {
         let welcome = match protocol {

@@ -255,7 +255,8 @@ impl HeaderFault {
             Self::TooLarge => "the request header is larger than this server allows",
             Self::ControlByte => "a header value contains a control byte",
             Self::RequestLine => {
-                "the request line is not a method, a target and a version; write spaces as %20"
+                "the request line is not a method, a target and a version; write spaces and bytes \
+                 that cannot be seen as percent escapes"
             }
             Self::Fragment => "the request target has a fragment (#), which no server may be sent",
             Self::TwoLengths => "the request has both a Content-Length and a Transfer-Encoding",
@@ -270,7 +271,7 @@ impl From<Finding> for Option<HeaderFault> {
             Finding::Clean => None,
             Finding::BareLineFeed => Some(HeaderFault::BareLineFeed),
             Finding::TooLarge => Some(HeaderFault::TooLarge),
-            Finding::Words => Some(HeaderFault::RequestLine),
+            Finding::RequestLine => Some(HeaderFault::RequestLine),
             Finding::Fragment => Some(HeaderFault::Fragment),
             Finding::TwoLengths => Some(HeaderFault::TwoLengths),
         }

@@ -16,8 +16,8 @@ pub(super) enum Finding {
     BareLineFeed,
     /// The block is larger than allowed.
     TooLarge,
-    /// The request line has not exactly three words.
-    Words,
+    /// The request line is not three words of bytes that can be seen.
+    RequestLine,
     /// The request line has a fragment in it.
     Fragment,
     /// The end of the body is told in two ways.
@@ -130,11 +130,14 @@ impl Scan {
                 let words = *spaces == 2;
                 self.part = Part::Name(Name::default());
                 if !words {
-                    self.find(Finding::Words);
+                    self.find(Finding::RequestLine);
                 }
             }
             (Part::Request(spaces), b' ') => *spaces = spaces.saturating_add(1),
             (Part::Request(_), b'#') => self.find(Finding::Fragment),
+            (Part::Request(_), byte) if byte != b'\r' && !byte.is_ascii_graphic() => {
+                self.find(Finding::RequestLine);
+            }
             (Part::Name(_) | Part::Value, b'\n') => self.part = Part::Name(Name::default()),
             (Part::Name(name), b':') => {
                 let name = *name;
@@ -224,10 +227,18 @@ mod tests {
 
     #[test]
     fn a_request_line_has_three_words_and_no_fragment() {
-        assert_eq!(scan(&[b"GET /a b HTTP/1.1\r\n\r\n"]), Finding::Words);
-        assert_eq!(scan(&[b"GET /a\r\nA: b c d\r\n\r\n"]), Finding::Words);
+        assert_eq!(scan(&[b"GET /a b HTTP/1.1\r\n\r\n"]), Finding::RequestLine);
+        assert_eq!(scan(&[b"GET /a\r\nA: b c d\r\n\r\n"]), Finding::RequestLine);
         assert_eq!(scan(&[b"GET /a#b HTTP/1.1\r\n\r\n"]), Finding::Fragment);
-        assert_eq!(scan(&[b"\r\nGET /a b HTTP/1.1\r\n\r\n"]), Finding::Words);
+        assert_eq!(
+            scan(&[b"\r\nGET /a b HTTP/1.1\r\n\r\n"]),
+            Finding::RequestLine
+        );
+        assert_eq!(scan(&[b"GET /a\0 HTTP/1.1\r\n\r\n"]), Finding::RequestLine);
+        assert_eq!(
+            scan(&[b"GET /\xc3\xa9 HTTP/1.1\r\n\r\n"]),
+            Finding::RequestLine
+        );
         let fields = b"GET / HTTP/1.1\r\nA: b # c\r\n\r\n";
         assert_eq!(scan(&[fields]), Finding::Clean);
     }

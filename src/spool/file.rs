@@ -115,13 +115,12 @@ impl Spool {
 
     async fn write_batch(&mut self) -> Result<(), Full> {
         self.tail.settle().await?;
-        let file = match &self.tail.file {
-            Some(file) => Arc::clone(file),
-            None => {
-                let file = Arc::new(self.create().await?);
-                self.tail.file = Some(Arc::clone(&file));
-                file
-            }
+        let file = if let Some(file) = &self.tail.file {
+            Arc::clone(file)
+        } else {
+            let file = Arc::new(self.create().await?);
+            self.tail.file = Some(Arc::clone(&file));
+            file
         };
         let pieces = Arc::new(std::mem::take(&mut self.tail.batch));
         let size = u64::try_from(std::mem::take(&mut self.tail.batch_size)).unwrap_or(u64::MAX);

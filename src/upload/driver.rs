@@ -72,7 +72,7 @@ pub struct Reply {
 #[derive(Debug)]
 pub enum Opening {
     Opened,
-    Refused(Reply),
+    Refused(Box<Reply>),
 }
 
 /// How a replay is framed.
@@ -90,11 +90,11 @@ pub enum Framing {
 #[derive(Debug)]
 pub enum Ended {
     /// The client gets this answer.
-    Pass(Reply),
+    Pass(Box<Reply>),
     /// The client gets our word that it is done.
     Acknowledge,
     /// The client gets our error, or the last answer of a node if there was one.
-    Refuse(Refusal, Option<Reply>),
+    Refuse(Refusal, Option<Box<Reply>>),
     ClientLeft,
 }
 
@@ -150,7 +150,7 @@ impl<'a, S: Source> Body<'a, S> {
 
 /// What became of one request on one node.
 enum Sending {
-    Answered(Reply),
+    Answered(Box<Reply>),
     Lost(Sent, Failure),
     Unprotected,
     ClientLeft,
@@ -223,7 +223,7 @@ pub async fn carry<N: Nodes, S: Source>(
 /// What an action led to.
 enum Step {
     Tell(Event),
-    Reply(Reply),
+    Reply(Box<Reply>),
     ClientLeft,
 }
 
@@ -323,7 +323,7 @@ async fn late<F: Flight>(flight: &mut F, failure: Failure) -> Sending {
 
 async fn reply<F: Flight>(flight: &mut F, sent: Sent) -> Sending {
     match flight.reply().await {
-        Ok(reply) => Sending::Answered(reply),
+        Ok(reply) => Sending::Answered(Box::new(reply)),
         Err(failure) => Sending::Lost(sent, failure),
     }
 }

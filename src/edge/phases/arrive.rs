@@ -37,7 +37,7 @@ impl Edge {
         let retired = connection
             .as_ref()
             .is_some_and(|connection| connection.retired());
-        session.set_keepalive((!retired).then(|| limits.idle_timeout.as_secs()));
+        session.set_keepalive((!retired).then_some(limits.idle_timeout.as_secs()));
         session.set_read_timeout(Some(limits.client_timeout));
         session.set_write_timeout(Some(limits.client_timeout));
         session.set_total_drain_timeout(Some(DRAIN));
@@ -59,7 +59,7 @@ impl Edge {
         session: &mut Session,
         exchange: &mut Exchange,
     ) -> Result<bool> {
-        let arrived = match self.read(session, exchange) {
+        let arrived = match Self::read(session, exchange) {
             Ok(arrived) => arrived,
             Err(fault) => return refuse(session, exchange, fault).await,
         };
@@ -100,7 +100,7 @@ impl Edge {
             }
             Plan::Answer(fault) => refuse(session, exchange, fault).await,
             Plan::Forget(error) => {
-                self.metrics.token_refused(refusal(&error));
+                self.metrics.token_refused(refusal(error));
                 refuse(session, exchange, Fault::UnknownUpload).await
             }
             Plan::Redirect => {
@@ -110,7 +110,7 @@ impl Edge {
         }
     }
 
-    fn read(&self, session: &Session, exchange: &Exchange) -> std::result::Result<Arrived, Fault> {
+    fn read(session: &Session, exchange: &Exchange) -> std::result::Result<Arrived, Fault> {
         let request = session.req_header();
         let connection = exchange.connection.as_ref().ok_or(Fault::Ours)?;
         let finding = if session.is_http2() {
@@ -173,7 +173,7 @@ async fn refuse(session: &mut Session, exchange: &mut Exchange, fault: Fault) ->
     Ok(true)
 }
 
-fn refusal(error: &TokenError) -> TokenRefusal {
+fn refusal(error: TokenError) -> TokenRefusal {
     match error {
         TokenError::Malformed => TokenRefusal::Malformed,
         TokenError::Forged => TokenRefusal::Forged,

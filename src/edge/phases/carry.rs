@@ -42,13 +42,13 @@ impl Edge {
             let Some(peer) = place.target.peer(&exchange.snapshot.timeouts, pace) else {
                 continue;
             };
-            self.take(exchange, place);
+            Self::take(exchange, place);
             return Ok(Box::new(peer));
         }
     }
 
     /// The request is on `place` from now on.
-    pub(super) fn take(&self, exchange: &mut Exchange, place: Arc<Place>) {
+    pub(super) fn take(exchange: &mut Exchange, place: Arc<Place>) {
         exchange.asked += 1;
         exchange.fault = None;
         exchange.last_node = Some(place.node.id().clone());
@@ -183,6 +183,10 @@ impl Edge {
     }
 
     /// No connection: nothing reached the node, so any request may go to another.
+    #[expect(
+        clippy::unnecessary_box_returns,
+        reason = "the hook of the library returns a box"
+    )]
     pub(super) fn not_connected(
         &self,
         exchange: &mut Exchange,
@@ -220,6 +224,10 @@ impl Edge {
     }
 
     /// The exchange with a node broke off.
+    #[expect(
+        clippy::unnecessary_box_returns,
+        reason = "the hook of the library returns a box"
+    )]
     pub(super) fn broken(
         &self,
         session: &Session,
@@ -332,9 +340,10 @@ impl Edge {
             port: arrival.port,
         };
         let headers = &session.req_header().headers;
-        let upgrade = match session.is_upgrade_req() {
-            true => hop::Upgrade::Websocket,
-            false => hop::Upgrade::Refused,
+        let upgrade = if session.is_upgrade_req() {
+            hop::Upgrade::Websocket
+        } else {
+            hop::Upgrade::Refused
         };
         for edit in hop::request(headers, upgrade)
             .into_iter()

@@ -8,7 +8,9 @@ use pingora::{Error, ErrorSource, ErrorType};
 use crate::fleet::health::Observation;
 use crate::observe::labels::{Attempt, Outcome};
 use crate::observe::record::Record;
+use crate::registry::name::RepositoryName;
 use crate::registry::route::Route;
+use crate::registry::session::SessionId;
 
 use super::super::exchange::{Ended, Exchange};
 use super::super::fault::Fault;
@@ -51,11 +53,13 @@ impl Edge {
             },
             tls: tls.map(|digest| version_name(&digest.version)),
             route: route.map_or("unknown", |route| route.kind().as_str()),
-            repo: route.and_then(Route::repository).map(|name| name.as_str()),
+            repo: route
+                .and_then(Route::repository)
+                .map(RepositoryName::as_str),
             reference: reference.as_deref(),
             session: arrival
                 .and_then(|arrival| arrival.session.as_ref())
-                .map(|id| id.as_str()),
+                .map(SessionId::as_str),
             node: exchange.last_node.as_ref(),
             attempt: exchange.asked,
             takeovers: exchange.takeovers,

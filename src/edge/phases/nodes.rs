@@ -119,7 +119,7 @@ impl<'a> Pusher<'a> {
         request: RequestHeader,
         pace: Pace,
     ) -> Result<Attempted, Failure> {
-        self.edge.take(self.exchange, Arc::clone(&place));
+        Edge::take(self.exchange, Arc::clone(&place));
         let timeouts = &self.exchange.snapshot.timeouts;
         let begun = self
             .edge
@@ -210,13 +210,13 @@ impl Nodes for Pusher<'_> {
             return match (reply.head.status, location) {
                 (StatusCode::ACCEPTED, Some(location)) => {
                     let from = std::mem::replace(&mut self.node, place.node.id().clone());
-                    self.location = location.to_owned();
+                    location.clone_into(&mut self.location);
                     self.takeovers += 1;
                     let id = &self.exchange.request_id;
                     tracing::info!(request_id = id, %from, to = %self.node, "upload taken over");
                     Ok(Opening::Opened)
                 }
-                _ => Ok(Opening::Refused(reply)),
+                _ => Ok(Opening::Refused(Box::new(reply))),
             };
         }
     }
@@ -289,7 +289,7 @@ impl Nodes for Pusher<'_> {
         if answer == Answer::Accepted
             && let Some(location) = location
         {
-            self.location = location.to_owned();
+            location.clone_into(&mut self.location);
         }
         if answer == Answer::Trouble {
             self.edge
@@ -299,7 +299,9 @@ impl Nodes for Pusher<'_> {
     }
 
     fn compare(&self, sha256: [u8; 32]) -> Hashed {
-        let hex: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = sha256
+            .iter()
+            .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         match self.digest() {
             Some(digest) if digest == format!("sha256:{hex}") => Hashed::Right,
             Some(_) | None => Hashed::Wrong,

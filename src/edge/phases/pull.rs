@@ -3,7 +3,7 @@
 //! The machine of the download room decides; here its actions meet sockets.
 
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::{HeaderMap, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
@@ -22,6 +22,9 @@ use super::super::answer;
 use super::super::exchange::{Ended, Exchange};
 use super::super::fault::{Fault, NodeTrouble};
 use super::Edge;
+
+/// The answer to a range that no byte of the blob fits.
+const UNFIT: StatusCode = StatusCode::RANGE_NOT_SATISFIABLE;
 
 /// The answer that is being read.
 struct Present {
@@ -48,7 +51,7 @@ impl Edge {
                 Action::Ask { range } => self.ask(session, exchange, range, &mut present).await,
                 Action::Follow { range } => self.follow(exchange, range, &mut present).await,
                 Action::Start { length } => {
-                    let head = self.head(session, exchange, &present, Some(length))?;
+                    let head = self.head(session, exchange, present.as_ref(), Some(length))?;
                     let written = session.write_response_header(Box::new(head), false).await;
                     written.map_err(Error::into_down)?;
                     next(session, &mut present).await
@@ -58,7 +61,8 @@ impl Edge {
                         RelayLength::AsTold => None,
                         RelayLength::Untold => Some(0),
                     };
-                    self.relay(session, exchange, &present, told).await?;
+                    self.relay(session, exchange, present.as_ref(), told)
+                        .await?;
                     next(session, &mut present).await
                 }
                 Action::Resume => {
@@ -66,11 +70,13 @@ impl Edge {
                     next(session, &mut present).await
                 }
                 Action::Pass { skip, take } => {
-                    self.pass(session, exchange, &present, (skip, take)).await?;
+                    self.pass(session, exchange, present.as_ref(), (skip, take))
+                        .await?;
                     next(session, &mut present).await
                 }
                 Action::Finish { skip, take } => {
-                    self.pass(session, exchange, &present, (skip, take)).await?;
+                    self.pass(session, exchange, present.as_ref(), (skip, take))
+                        .await?;
                     let ended = session.write_response_body(None, true).await;
                     ended.map_err(Error::into_down)?;
                     exchange.ended = Ended::Whole;
@@ -90,7 +96,11 @@ impl Edge {
                 }
                 Action::Leave => return Err(Error::new_down(ErrorType::ConnectionClosed)),
             };
-            if let Event::Failed(lost) = &event {
+            // A node that cuts off the text of a refused range is not sick: registries announce too much.
+            let refused = present.as_ref().is_some_and(|one| one.head.status == UNFIT);
+            if let Event::Failed(lost) = &event
+                && !refused
+            {
                 lost_node = lost_node.or_else(|| exchange.last_node.clone());
                 self.lose(exchange, *lost);
             }
@@ -124,7 +134,7 @@ impl Edge {
                     return Event::Failed(Lost::NoNode);
                 }
             };
-            self.take(exchange, std::sync::Arc::clone(&place));
+            Self::take(exchange, std::sync::Arc::clone(&place));
             let Ok(mut request) = Self::own_request(session, exchange) else {
                 exchange.fault = Some(Fault::Ours);
                 return Event::Failed(Lost::NoNode);
@@ -137,7 +147,7 @@ impl Edge {
                 .fetch(&place.target, &exchange.snapshot.timeouts, request)
                 .await;
             match fetched {
-                Ok(answer) => return self.opened(session, exchange, answer, present),
+                Ok(answer) => return Self::opened(session, exchange, answer, present),
                 Err(Failure::Unreachable | Failure::NoNode) => {
                     self.blame(exchange, NodeTrouble::Unreachable, Attempt::ConnectFailed);
                 }
@@ -151,7 +161,6 @@ impl Edge {
     }
 
     fn opened(
-        &self,
         session: &Session,
         exchange: &mut Exchange,
         answer: Answer,
@@ -215,12 +224,10 @@ impl Edge {
         &self,
         session: &Session,
         exchange: &mut Exchange,
-        present: &Option<Present>,
+        present: Option<&Present>,
         length: Option<u64>,
     ) -> Result<ResponseHeader> {
-        let present = present
-            .as_ref()
-            .ok_or_else(|| Error::new_in(ErrorType::InternalError))?;
+        let present = present.ok_or_else(|| Error::new_in(ErrorType::InternalError))?;
         let mut head = present.head.clone();
         head.set_version(http::Version::HTTP_11);
         self.answered(session, &mut head, exchange)?;
@@ -235,7 +242,7 @@ impl Edge {
         &self,
         session: &mut Session,
         exchange: &mut Exchange,
-        present: &Option<Present>,
+        present: Option<&Present>,
         untold: Option<u64>,
     ) -> Result<()> {
         let mut head = self.head(session, exchange, present, None)?;
@@ -253,7 +260,7 @@ impl Edge {
         &self,
         session: &mut Session,
         exchange: &mut Exchange,
-        present: &Option<Present>,
+        present: Option<&Present>,
         (skip, take): (u64, u64),
     ) -> Result<()> {
         let Some(present) = present else {

@@ -75,7 +75,7 @@ impl Edge {
         exchange.body_done();
         match ended {
             Ended::Pass(reply) => {
-                self.settle(&mut transfer, upload, &reply, received, location);
+                self.settle(&mut transfer, upload, &reply, (received, location));
                 self.pass_reply(session, exchange, reply).await
             }
             Ended::Acknowledge => {
@@ -96,8 +96,7 @@ impl Edge {
         transfer: &mut Transfer,
         upload: &Upload,
         reply: &Reply,
-        received: u64,
-        location: String,
+        (received, location): (u64, String),
     ) {
         match reply.head.status {
             StatusCode::ACCEPTED => {
@@ -117,9 +116,9 @@ impl Edge {
         &self,
         session: &mut Session,
         exchange: &mut Exchange,
-        reply: Reply,
+        reply: Box<Reply>,
     ) -> Result<bool> {
-        let Reply { mut head, body } = reply;
+        let Reply { mut head, body } = *reply;
         head.set_version(http::Version::HTTP_11);
         self.answered(session, &mut head, exchange)?;
         head.remove_header(&header::TRANSFER_ENCODING);
@@ -209,13 +208,10 @@ impl Edge {
         session: &mut Session,
         exchange: &mut Exchange,
         refusal: Refusal,
-        last: Option<Reply>,
+        last: Option<Box<Reply>>,
     ) -> Result<bool> {
         // A fleet that answers the same everywhere is quoted, if it speaks like a registry.
-        let quotable = |reply: &Reply| {
-            reply.head.status.is_server_error() && parse_envelope(&reply.body).is_some()
-        };
-        if let Some(reply) = last.filter(quotable) {
+        if let Some(reply) = last.filter(|reply| is_quotable(reply)) {
             exchange.fault = None;
             return self.pass_reply(session, exchange, reply).await;
         }
@@ -313,6 +309,11 @@ impl Edge {
             .await
             .map(Some)
     }
+}
+
+/// Whether an error of a node is in the registry's own words.
+fn is_quotable(reply: &Reply) -> bool {
+    reply.head.status.is_server_error() && parse_envelope(&reply.body).is_some()
 }
 
 fn content_length(session: &Session) -> Option<u64> {
