@@ -33,6 +33,7 @@ use crate::edge::listen::{Inherited, ListenError, listen};
 use crate::edge::lookout::Lookout;
 use crate::edge::phases::Edge;
 use crate::edge::settings::Protocol;
+use crate::edge::snapshot::Snapshot;
 use crate::edge::tls::{CertificateStore, TlsError};
 use crate::observe::admin::Admin;
 use crate::observe::log::{self, LogError};
@@ -88,7 +89,7 @@ pub fn run(path: PathBuf, settings: Settings) -> Result<(), AppError> {
 struct Parts {
     path: PathBuf,
     metrics: Arc<Metrics>,
-    snapshot: Arc<ArcSwap<crate::edge::snapshot::Snapshot>>,
+    snapshot: Arc<ArcSwap<Snapshot>>,
     lookout: Arc<Lookout>,
     transfers: Arc<Transfers>,
     store: Arc<CertificateStore>,
@@ -143,21 +144,13 @@ async fn serve(
         )?;
     }
     let readiness = Arc::new(Readiness::new());
-    let fleet = Arc::clone(&snapshot);
-    let admin = Admin::new(
-        Arc::clone(&metrics),
-        move || Arc::clone(&fleet.load().fleet),
-        Arc::clone(&readiness),
-    );
-    let listener = listen(settings.admin.address, &[], &mut Inherited::default())?;
-    let admin_address = listener.local_addr()?;
     let mut background = JoinSet::new();
-    let limits = settings.limits.clone();
-    let app = HttpServer::new_app(admin);
-    // An operator's connections are not clients': they are counted where nobody looks.
-    let apart = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
-    let desk = Doors::new(app, limits, apart, None, closed.clone());
-    background.spawn(serve_plain(listener, desk));
+    let admin_address = open_admin(&settings, &snapshot, &readiness, (&metrics, &closed)).map(
+        |(address, serving)| {
+            background.spawn(serving);
+            address
+        },
+    )?;
     let parts = Parts {
         path,
         transfers,
@@ -177,6 +170,29 @@ async fn serve(
     close.send_replace(true);
     background.shutdown().await;
     Ok(())
+}
+
+/// Binds the admin listener; what serves it runs as long as the future does.
+fn open_admin(
+    settings: &Settings,
+    snapshot: &Arc<ArcSwap<Snapshot>>,
+    readiness: &Arc<Readiness>,
+    (metrics, closed): (&Arc<Metrics>, &watch::Receiver<bool>),
+) -> Result<(SocketAddr, impl Future<Output = ()> + use<>), AppError> {
+    let fleet = Arc::clone(snapshot);
+    let admin = Admin::new(
+        Arc::clone(metrics),
+        move || Arc::clone(&fleet.load().fleet),
+        Arc::clone(readiness),
+    );
+    let listener = listen(settings.admin.address, &[], &mut Inherited::default())?;
+    let address = listener.local_addr()?;
+    // An operator's connections are not clients': they are counted where nobody looks.
+    let apart = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
+    let limits = settings.limits.clone();
+    let app = HttpServer::new_app(admin);
+    let desk = Doors::new(app, limits, apart, None, closed.clone());
+    Ok((address, serve_plain(listener, desk)))
 }
 
 fn budget(settings: &Settings) -> Budget {
