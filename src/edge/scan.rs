@@ -126,6 +126,9 @@ impl Scan {
     fn read(&mut self, byte: u8) {
         match (&mut self.part, byte) {
             (Part::Request(_), _) if self.size <= 2 && matches!(byte, b'\r' | b'\n') => {}
+            (Part::Request(_), byte) if self.line == Line::SomeReturn && byte != b'\n' => {
+                self.find(Finding::RequestLine);
+            }
             (Part::Request(spaces), b'\n') => {
                 let words = *spaces == 2;
                 self.part = Part::Name(Name::default());
@@ -234,6 +237,8 @@ mod tests {
             scan(&[b"\r\nGET /a b HTTP/1.1\r\n\r\n"]),
             Finding::RequestLine
         );
+        let returned = b"GET /a\rb HTTP/1.1\r\n\r\n";
+        assert_eq!(scan(&[returned]), Finding::RequestLine);
         assert_eq!(scan(&[b"GET /a\0 HTTP/1.1\r\n\r\n"]), Finding::RequestLine);
         assert_eq!(
             scan(&[b"GET /\xc3\xa9 HTTP/1.1\r\n\r\n"]),

@@ -94,7 +94,12 @@ fn is_client(error: &Error) -> bool {
     match error.esource() {
         ErrorSource::Downstream => true,
         ErrorSource::Upstream => false,
-        ErrorSource::Internal | ErrorSource::Unset => *error.etype() == ErrorType::WriteTimedout,
+        ErrorSource::Internal | ErrorSource::Unset => {
+            matches!(
+                error.etype(),
+                ErrorType::WriteTimedout | ErrorType::WriteError
+            )
+        }
     }
 }
 
