@@ -38,6 +38,41 @@ async fn a_target_reaches_the_node_byte_for_byte_over_both_versions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_byte_of_a_target_is_kept_or_refused_and_never_rewritten() {
+    let front = Front::start(|_| ()).await;
+    let authority = front.h1().authority;
+    for place in [
+        "/harbor/x@y",
+        "/v2/lab/app/unknown/x@y",
+        "/v2/_catalog?last=x@y",
+    ] {
+        let (before, after) = place.split_once('@').unwrap();
+        for byte in 1..=255 {
+            let target = [before.as_bytes(), &[byte], after.as_bytes()].concat();
+            let line = [b"GET ", target.as_slice(), b" HTTP/1.1\r\nHost: "].concat();
+            let head = [&line, authority.as_bytes(), b"\r\n\r\n"].concat();
+            let count = front.seen().len();
+            let status = super::status_of(&front.h1(), &head).await;
+            let seen = front.seen().split_off(count);
+            let shown = target.escape_ascii();
+            if status == 400 {
+                assert_eq!(seen.len(), 0, "{shown}");
+            } else {
+                assert_eq!(status, 200, "{shown}");
+                let line = seen[0].head.split(|byte| *byte == b'\r').next().unwrap();
+                assert_eq!(
+                    line,
+                    [b"GET ", target.as_slice(), b" HTTP/1.1"].concat(),
+                    "{shown}"
+                );
+            }
+        }
+    }
+    // Most of them are kept: what can be seen and means nothing to HTTP.
+    assert!(front.seen().len() > 3 * 70, "{}", front.seen().len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_absolute_target_for_our_own_name_reaches_the_node_as_its_path() {
     let front = Front::start(|_| ()).await;
     let path = "/v2/lab/app/tags/list?last=http://x/y&n=1";

@@ -11,10 +11,16 @@
 )]
 
 mod accepted;
+mod certificates;
+mod crowd;
+mod deadlines;
+mod h2_body;
 mod oddities;
 mod oddities_h2;
 mod raw_h2;
 mod redirect;
+mod tls;
+mod tls_client;
 
 use std::time::Duration;
 

@@ -155,3 +155,47 @@ const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
+
+/// What a client may send before it is allowed more.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Windows {
+    pub(super) stream: u32,
+    pub(super) connection: u32,
+}
+
+/// Reads the windows that the other side opens in its greeting.
+pub(super) async fn windows(target: &Target) -> Windows {
+    let mut connection = target.connect().await.unwrap();
+    let mut hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    hello.extend(frame(SETTINGS, 0, 0, &[]));
+    connection.write(&hello).await.unwrap();
+    let mut windows = Windows {
+        stream: 65_535,
+        connection: 65_535,
+    };
+    let mut had = Vec::new();
+    loop {
+        had.extend(connection.body(16_384).await.unwrap());
+        while had.len() >= 9 {
+            let length = usize::from(had[0]) << 16 | usize::from(had[1]) << 8 | usize::from(had[2]);
+            if had.len() < 9 + length {
+                break;
+            }
+            let (kind, flags, payload) = (had[3], had[4], had[9..9 + length].to_vec());
+            had.drain(..9 + length);
+            match kind {
+                SETTINGS if flags & 1 == 0 => {
+                    let initial = payload.chunks(6).find(|pair| pair[..2] == [0, 4]);
+                    windows.stream = initial.map_or(windows.stream, |pair| number(&pair[2..]));
+                }
+                WINDOW_UPDATE => windows.connection += number(&payload),
+                _ => {}
+            }
+        }
+        if windows.stream > 65_535 && windows.connection > 65_535 {
+            return windows;
+        }
+    }
+}
+
+const WINDOW_UPDATE: u8 = 8;

@@ -38,6 +38,7 @@ pub mod front;
 pub mod http;
 pub mod image;
 pub mod link;
+pub mod load;
 pub mod node;
 pub mod ports;
 pub mod process;

@@ -4,11 +4,13 @@
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -25,6 +27,7 @@ pub struct Spec {
     folder: PathBuf,
     hosts_file: Option<PathBuf>,
     hidden: Vec<PathBuf>,
+    socket: Option<Arc<TcpListener>>,
 }
 
 impl Spec {
@@ -38,6 +41,7 @@ impl Spec {
             folder: folder.to_path_buf(),
             hosts_file: None,
             hidden: Vec::new(),
+            socket: None,
         }
     }
 
@@ -75,6 +79,13 @@ impl Spec {
         self
     }
 
+    /// Hands it a bound socket in the way of a service manager.
+    #[must_use]
+    pub fn socket(mut self, socket: TcpListener) -> Self {
+        self.socket = Some(Arc::new(socket));
+        self
+    }
+
     /// The whole command line: the program behind what makes it die with us and see its own hosts
     /// file.
     pub fn command(&self) -> Command {
@@ -100,14 +111,19 @@ impl Spec {
         // Servers are not on the path of everybody who may run them.
         let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
         command.env("PATH", path);
+        if let Some(socket) = &self.socket {
+            let socket = socket.try_clone().unwrap();
+            command.stdin(Stdio::from(OwnedFd::from(socket)));
+            let hand_over = "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\" 3<&0 </dev/null";
+            command.args(["sh", "-c", hand_over]);
+        } else {
+            command.stdin(Stdio::null());
+        }
         command
             .arg(&self.program)
             .args(&self.arguments)
             .envs(self.environment.iter().cloned());
-        command
-            .stdin(Stdio::null())
-            .current_dir(&self.folder)
-            .process_group(0);
+        command.current_dir(&self.folder).process_group(0);
         command
     }
 
@@ -270,6 +286,8 @@ fn spawn(command: Command) -> std::io::Result<Child> {
 pub struct Outcome {
     pub command: String,
     pub success: bool,
+    /// `None` when a signal ended it.
+    pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
@@ -328,6 +346,7 @@ pub async fn run(spec: &Spec, input: &[u8], within: Duration) -> Outcome {
     let mut outcome = Outcome {
         command: shown,
         success: status.is_some_and(|status| status.success()),
+        code: status.and_then(|status| status.code()),
         stdout: rewind_and_read(&mut out),
         stderr: rewind_and_read(&mut err),
     };

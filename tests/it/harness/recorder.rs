@@ -2,6 +2,7 @@
 //! can state what no node must ever see.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -34,6 +35,21 @@ impl Received {
             .collect()
     }
 
+    /// The body without its framing.
+    pub fn content(&self) -> Vec<u8> {
+        if self.values("transfer-encoding").is_empty() {
+            return self.body.clone();
+        }
+        let (mut content, mut rest) = (Vec::new(), self.body.as_slice());
+        while let Some(end) = find(rest, b"\r\n") {
+            let size = std::str::from_utf8(&rest[..end]).unwrap();
+            let size = usize::from_str_radix(size, 16).unwrap();
+            content.extend_from_slice(&rest[end + 2..end + 2 + size]);
+            rest = &rest[end + 4 + size..];
+        }
+        content
+    }
+
     /// Whether it looks like a health probe of a balancer.
     pub fn is_probe(&self) -> bool {
         self.target.starts_with("/api/v2.0/") && self.values("x-forwarded-for").is_empty()
@@ -49,6 +65,7 @@ pub type Script = dyn Fn(&Received) -> Vec<u8> + Send + Sync;
 pub struct Recorder {
     address: SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
+    connections: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -76,20 +93,29 @@ impl Recorder {
             received.clone(),
             Arc::<Script>::from(Box::new(script) as Box<Script>),
         );
+        let connections = Arc::<AtomicUsize>::default();
+        let counted = connections.clone();
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::Relaxed);
                 tokio::spawn(serve(stream, kept.clone(), script.clone()));
             }
         });
         Self {
             address,
             received,
+            connections,
             task,
         }
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How many connections were made to it, those of probes included.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     pub fn url(&self) -> String {

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
 use crate::harness::cluster::PUBLIC_NAME;
+use crate::harness::process::Spec;
 
 /// A configuration in the making. Values are strings, numbers, booleans and lists, which TOML
 /// writes as JSON does.
@@ -20,6 +22,10 @@ pub struct Config {
     certificates: Vec<Map<String, Value>>,
     /// Written as it is at the end of the file.
     pub extra: String,
+    /// Variables of the process.
+    pub environment: Vec<(String, String)>,
+    /// A socket that was bound for it beforehand.
+    pub socket: Option<Arc<TcpListener>>,
 }
 
 impl Config {
@@ -37,6 +43,8 @@ impl Config {
             nodes: Vec::new(),
             certificates: Vec::new(),
             extra: String::new(),
+            environment: Vec::new(),
+            socket: None,
         };
         std::fs::create_dir_all(folder.join("state")).unwrap();
         config.set(
@@ -51,6 +59,12 @@ impl Config {
         config.set("health", "slow_start", "0s");
         config.set("admin", "address", "127.0.0.1:0");
         config
+    }
+
+    /// The folder of the balancer, for files that the configuration names.
+    pub fn folder(&self) -> &Path {
+        let state = self.top["state_folder"].as_str().unwrap();
+        Path::new(state).parent().unwrap()
     }
 
     /// Sets a key of a table such as `limits`; of the top of the file, when the table is empty.
@@ -89,6 +103,15 @@ impl Config {
         let files = json!({ "chain_file": chain.to_str(), "key_file": key.to_str() });
         self.certificates.push(table(files));
         self
+    }
+
+    pub(super) fn equipped(&self, spec: Spec) -> Spec {
+        let with = |spec: Spec, (name, value): &(String, String)| spec.environment(name, value);
+        let spec = self.environment.iter().fold(spec, with);
+        match &self.socket {
+            None => spec,
+            Some(socket) => spec.socket(socket.try_clone().unwrap()),
+        }
     }
 
     pub(super) fn has_certificate(&self) -> bool {

@@ -70,7 +70,8 @@ impl Balancer {
         let file = folder.join("pilotage.toml");
         std::fs::write(&file, config.text()).unwrap();
         let spec = Spec::new("pilotage", program, folder);
-        let process = Process::start(spec.arguments(["run", "--config"]).argument(file));
+        let spec = spec.arguments(["run", "--config"]).argument(file);
+        let process = Process::start(config.equipped(spec));
         let folder = folder.to_path_buf();
         let mut balancer = Self {
             process,
@@ -249,6 +250,43 @@ impl Balancer {
             .await
     }
 }
+
+/// Whatever a test did: nothing that could be a secret is in what the balancer wrote.
+impl Drop for Balancer {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        for text in [self.process.stdout(), self.process.stderr()] {
+            let found = SECRETS.iter().find(|secret| text.contains(**secret));
+            if let Some(secret) = found {
+                let line = text.lines().find(|line| line.contains(secret));
+                panic!("{secret:?} was written down: {}", line.unwrap_or_default());
+            }
+        }
+    }
+}
+
+/// What marks a credential, a token, a cookie or the state of an upload in any test: passwords of
+/// all accounts, the words before credentials, the beginning of every JSON web token.
+const SECRETS: [&str; 16] = [
+    "Harbor12345",
+    "Builder12345",
+    "Dev12345x",
+    "YWRtaW46SGFyYm9yMTIzNDU",
+    "YnVpbGRlcjpCdWlsZGVyMTIzNDU",
+    "Basic ",
+    "Bearer ",
+    "eyJ",
+    "_state",
+    "sid=",
+    "beegosessionID=",
+    "_gorilla_csrf",
+    "X-Amz-Signature",
+    "principal=",
+    "password=",
+    "PRIVATE KEY",
+];
 
 /// A field of a log line, wherever the format puts it.
 pub fn field<'l>(line: &'l Value, name: &str) -> &'l Value {

@@ -46,7 +46,11 @@ impl Target {
 
     /// A connection; TLS with the certificate checked, when there is TLS.
     pub async fn connect(&self) -> std::io::Result<Connection> {
-        let tcp = TcpStream::connect(self.address).await?;
+        self.secure(TcpStream::connect(self.address).await?).await
+    }
+
+    /// The same over a socket that somebody else connected.
+    pub async fn secure(&self, tcp: TcpStream) -> std::io::Result<Connection> {
         tcp.set_nodelay(true)?;
         let stream: Box<dyn Stream> = match &self.tls {
             None => Box::new(tcp),
