@@ -113,9 +113,8 @@ impl Edge {
         };
         let snapshot = &exchange.snapshot;
         let now = Instant::now().into_std();
-        let candidates = snapshot
-            .fleet
-            .candidates(relay.traffic, now, snapshot.node_in_flight);
+        let cap = snapshot.node_in_flight;
+        let candidates = snapshot.fleet.candidates(relay.traffic, now, cap);
         let pin = match exchange.bound {
             Bound::ByPlan => relay.upload.as_ref().map(|upload| upload.node.clone()),
             Bound::Free => None,
@@ -128,10 +127,8 @@ impl Edge {
         if !candidates.iter().any(usable) {
             return Chosen::None;
         }
-        let target = exchange
-            .arrival
-            .as_ref()
-            .map(|arrival| &arrival.target.route);
+        let arrival = exchange.arrival.as_ref();
+        let target = arrival.map(|arrival| &arrival.target.route);
         let repository = target.and_then(|route| route.repository());
         let reference = target.and_then(content);
         let (recent, key) = match (relay.likes, repository) {

@@ -9,10 +9,10 @@ use http::{HeaderValue, Method, StatusCode, header};
 use pingora::http::RequestHeader;
 use tokio::time::{Instant, interval, timeout};
 
-use crate::fleet::health::{Standing, Traffic};
-use crate::fleet::node::{Node, NodeId};
+use crate::fleet::health::Traffic;
+use crate::fleet::node::NodeId;
 use crate::observe::labels::{Attempt, RetryReason};
-use crate::registry::route::Route;
+use crate::registry::route::{Route, Target};
 use crate::rewrite::location::path_and_query;
 use crate::spool::ledger::Full;
 use crate::upload::answer::classify;
@@ -26,7 +26,7 @@ use crate::upstream::peer::Pace;
 use super::super::exchange::Exchange;
 use super::super::fault::NodeTrouble;
 use super::super::plan::STATE;
-use super::super::snapshot::Place;
+use super::super::snapshot::{Place, Snapshot};
 use super::Edge;
 
 /// One push on its way through the nodes.
@@ -68,29 +68,13 @@ impl<'a> Pusher<'a> {
 
     /// What the client asks for beside our token: the digest, above all.
     fn query(&self) -> Option<String> {
-        let target = self
-            .exchange
-            .arrival
-            .as_ref()
-            .map(|arrival| &arrival.target)?;
-        target
-            .query
-            .as_ref()?
-            .without(STATE)
-            .map(|query| query.to_string())
+        let query = self.target()?.query.as_ref()?.without(STATE);
+        query.map(|query| query.to_string())
     }
 
     fn digest(&self) -> Option<String> {
-        let target = self
-            .exchange
-            .arrival
-            .as_ref()
-            .map(|arrival| &arrival.target)?;
-        target
-            .query
-            .as_ref()?
-            .find_decoded("digest")
-            .map(std::borrow::Cow::into_owned)
+        let digest = self.target()?.query.as_ref()?.find_decoded("digest");
+        digest.map(std::borrow::Cow::into_owned)
     }
 
     fn path(&self) -> String {
@@ -128,26 +112,36 @@ impl<'a> Pusher<'a> {
             .await;
         begun.map(|push| Attempted {
             push,
-            node: Arc::clone(&place.node),
+            node: place.node.id().clone(),
+            snapshot: Arc::clone(&self.exchange.snapshot),
         })
     }
 
-    fn place(&self) -> Result<Arc<Place>, Failure> {
-        let place = self.exchange.snapshot.place(&self.node);
-        let place = place.ok_or(Failure::Unreachable)?;
-        let now = Instant::now().into_std();
-        match place.node.standing(Traffic::Push, now) {
-            // Others are asked at once: nobody waits for a node that is known to be away.
-            Standing::Down => Err(Failure::Unreachable),
-            Standing::Up | Standing::Probation { .. } | Standing::Suspect => Ok(Arc::clone(place)),
+    /// The node that has the session, as soon as it has room. Others are asked at once where it is given up.
+    async fn home(&mut self) -> Result<Arc<Place>, Failure> {
+        let relay = self.exchange.relay.as_mut();
+        if let Some(upload) = relay.and_then(|relay| relay.upload.as_mut()) {
+            upload.node.clone_from(&self.node);
+        }
+        let found = self.edge.next_place(self.exchange).await;
+        let place = found.map_err(|fault| {
+            self.exchange.fault = Some(fault);
+            Failure::NoNode
+        })?;
+        if *place.node.id() == self.node {
+            Ok(place)
+        } else {
+            Err(Failure::Unreachable)
         }
     }
 
     fn route(&self) -> Option<&Route> {
-        self.exchange
-            .arrival
-            .as_ref()
-            .map(|arrival| &arrival.target.route)
+        self.target().map(|target| &target.route)
+    }
+
+    fn target(&self) -> Option<&Target> {
+        let arrival = self.exchange.arrival.as_ref();
+        arrival.map(|arrival| &arrival.target)
     }
 }
 
@@ -156,7 +150,7 @@ impl Nodes for Pusher<'_> {
     type Flight = Attempted;
 
     async fn forward(&mut self) -> Result<Attempted, Failure> {
-        let place = self.place()?;
+        let place = self.home().await?;
         let length = self.length;
         let (method, path) = (self.base.method.clone(), self.path());
         let pace = if method == Method::PATCH {
@@ -222,7 +216,8 @@ impl Nodes for Pusher<'_> {
     }
 
     async fn replay(&mut self, framing: Framing) -> Result<Attempted, Failure> {
-        let place = self.place()?;
+        let place = self.exchange.snapshot.place(&self.node);
+        let place = Arc::clone(place.ok_or(Failure::Unreachable)?);
         let (method, path, length, pace) = match framing {
             Framing::Patch { length } => (Method::PATCH, self.location.clone(), length, Pace::Read),
             Framing::Put { length } => (Method::PUT, self.path(), Some(length), Pace::Commit),
@@ -332,13 +327,14 @@ impl Nodes for Pusher<'_> {
 /// One request of the push on one node.
 pub(super) struct Attempted {
     push: Push,
-    node: Arc<Node>,
+    node: NodeId,
+    snapshot: Arc<Snapshot>,
 }
 
 impl Attempted {
-    /// Waits, but not for a node that probes have found to be down meanwhile.
+    /// Waits, but not for a node that is given up meanwhile.
     async fn watch<T>(
-        node: &Node,
+        (snapshot, node): (&Snapshot, &NodeId),
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         tokio::pin!(work);
@@ -349,7 +345,7 @@ impl Attempted {
                 done = &mut work => return done,
                 _ = look.tick() => {
                     let now = Instant::now().into_std();
-                    if node.standing(Traffic::Push, now) == Standing::Down {
+                    if snapshot.fleet.is_given_up(node, Traffic::Push, now) {
                         return Err(Failure::Stalled);
                     }
                 }
@@ -361,7 +357,7 @@ impl Attempted {
 #[async_trait]
 impl Flight for Attempted {
     async fn send(&mut self, piece: Bytes) -> Result<(), Failure> {
-        Self::watch(&self.node, self.push.send(piece)).await
+        Self::watch((&self.snapshot, &self.node), self.push.send(piece)).await
     }
 
     async fn end(&mut self) -> Result<(), Failure> {
@@ -369,7 +365,8 @@ impl Flight for Attempted {
     }
 
     async fn head(&mut self) -> Result<(), Failure> {
-        Self::watch(&self.node, async { self.push.head().await.map(|_| ()) }).await
+        let head = async { self.push.head().await.map(|_| ()) };
+        Self::watch((&self.snapshot, &self.node), head).await
     }
 
     async fn late_head(&mut self) -> Result<(), Failure> {

@@ -216,7 +216,7 @@ impl Edge {
             return self.pass_reply(session, exchange, reply).await;
         }
         let fault = match refusal {
-            Refusal::NoNode => Fault::NoNode,
+            Refusal::NoNode => exchange.fault.unwrap_or(Fault::NoNode),
             Refusal::Lost => exchange.fault.unwrap_or(Fault::Node(NodeTrouble::Broken)),
         };
         answer::tell(session, exchange, fault).await?;

@@ -121,6 +121,14 @@ impl Fleet {
         .collect()
     }
 
+    /// Whether `traffic` that lives on a node has to look for another: nobody would be sent there.
+    pub fn is_given_up(&self, node: &NodeId, traffic: Traffic, now: Instant) -> bool {
+        let all = self.candidates(traffic, now, usize::MAX);
+        all.iter()
+            .find(|candidate| candidate.id == *node)
+            .is_none_or(|found| found.rank == Rank::Down)
+    }
+
     /// The shared components that every answering node reports as failing: no node can be blamed,
     /// and an alarm is due.
     pub fn cluster_faults(&self, now: Instant) -> Vec<Component> {

@@ -301,3 +301,28 @@ fn a_node_that_comes_back_starts_with_a_small_share() {
     scene.now += Duration::from_secs(16);
     assert_eq!(share(&scene), 100 * 100);
 }
+
+#[test]
+fn a_node_is_given_up_when_it_is_down_and_not_the_last_resort() {
+    let mut scene = Scene::new();
+    let id = |name| NodeId::parse(name).unwrap();
+    let given_up = |scene: &Scene, name| {
+        let traffic = Traffic::Push;
+        scene.fleet.is_given_up(&id(name), traffic, scene.now)
+    };
+    assert!(!given_up(&scene, "a"));
+    assert!(given_up(&scene, "nobody"));
+    for _ in 0..5 {
+        scene.tell("a", &Observation::Died(Traffic::Push));
+    }
+    assert!(given_up(&scene, "a"));
+    let gone = Observation::Probed(Report::Unreachable(Unreachable::Refused));
+    for _ in 0..3 {
+        scene.now += Duration::from_secs(5);
+        for name in ["b", "c"] {
+            scene.tell(name, &gone);
+        }
+    }
+    assert!(!given_up(&scene, "a"), "nobody else is left");
+    assert!(given_up(&scene, "b"));
+}
