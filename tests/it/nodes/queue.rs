@@ -141,3 +141,38 @@ async fn an_upload_waits_for_its_own_node() {
     second.await.unwrap().expect(202);
     assert_eq!(scene.counts()[1 - home], 0);
 }
+
+/// The cap counts what an upload sends as well as what is read.
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_wait_for_room_on_their_own_node() {
+    let scene = Scene::new(2, agreeable).await;
+    let balancer = scene
+        .balancer(|config| {
+            probed_once(config);
+            config.set("placement", "node_in_flight", 1);
+            config.set("placement", "queue_timeout", "20s");
+        })
+        .await;
+    let mut uploads = Vec::new();
+    for _ in 0..2 {
+        // Of one repository, so that both live on the node that it is drawn to.
+        let (started, record) = ask(&balancer, start_upload("lab/app")).await;
+        uploads.push((next(&started.expect(202)), number(&node(&record))));
+    }
+    let home = uploads[0].1;
+    assert_eq!(uploads[1].1, home);
+    scene.links[home].set_flow(Flow::Stalled);
+    let first = send(&balancer, patch(&uploads[0].0, b"some bytes"));
+    in_flight(&balancer, home, 1).await;
+    let second = send(&balancer, patch(&uploads[1].0, b"more bytes"));
+    let brief = Duration::from_millis(300);
+    let two = async || {
+        let nodes = balancer.nodes().await;
+        (nodes[home]["requests_in_flight"] != 1).then_some(())
+    };
+    assert!(found(brief, two).await.is_none(), "the second did not wait");
+    scene.links[home].set_flow(Flow::Open);
+    first.await.unwrap().expect(202);
+    second.await.unwrap().expect(202);
+    assert_eq!(scene.counts()[1 - home], 0);
+}

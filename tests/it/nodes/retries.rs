@@ -10,6 +10,7 @@ use super::work::{
 use crate::harness::balancer::field;
 use crate::harness::certs::Offer;
 use crate::harness::http::Request;
+use crate::harness::image::digest;
 use crate::harness::link::{Direction, End};
 use crate::harness::recorder::answer;
 
@@ -86,8 +87,6 @@ async fn what_changes_something_is_asked_once_when_a_node_dies_before_it_answers
     let target = balancer.target(Offer::Http1);
     let started = next(&target.send(start_upload("lab/app")).await.expect(202));
     for request in [
-        patch(&started, b"some bytes"),
-        commit(&started, &some_blob(1)),
         publish("lab/app", "v1", b"{}"),
         admin("DELETE", "/v2/lab/app/manifests/v1"),
         admin("DELETE", &started),
@@ -115,37 +114,58 @@ async fn what_changes_something_is_asked_once_when_a_node_dies_before_it_answers
     assert_eq!(field(&record, "attempt"), 3);
 }
 
-/// A body that was cut on its way may have reached the node in part.
+/// A body that was cut may have reached its node in part: that session is never touched again.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_was_cut_is_not_sent_again() {
+async fn a_body_that_was_cut_goes_whole_into_another_session_and_nowhere_twice() {
     let scene = Scene::new(3, agreeable).await;
     let balancer = scene.balancer(probed_once).await;
     let target = balancer.target(Offer::Http1);
-    let started = next(&target.send(start_upload("lab/app")).await.expect(202));
-    let before = scene
-        .links
-        .iter()
-        .map(|link| link.bytes(Direction::ToNode))
-        .sum::<u64>();
-    for link in &scene.links {
-        link.cut_after(Direction::ToNode, 50_000, End::Reset);
-    }
-    let answer = target.send(patch(&started, &vec![7; 400_000])).await;
-    assert_unavailable(&answer);
-    let after = scene
-        .links
-        .iter()
-        .map(|link| link.bytes(Direction::ToNode))
-        .sum::<u64>();
-    assert_eq!(after - before, 50_000);
-    assert_eq!(
-        scene
-            .links
+    let (started, record) = ask(&balancer, start_upload("lab/app")).await;
+    let (upload, home) = (next(&started.expect(202)), number(&node(&record)));
+    scene.links[home].cut_after(Direction::ToNode, 50_000, End::Reset);
+    let bytes = vec![7; 400_000];
+    let (patched, record) = ask(&balancer, patch(&upload, &bytes)).await;
+    assert_eq!(field(&record, "takeovers"), 1);
+    assert_eq!(scene.links[home].cuts_left(), 0);
+    let mut whole = 0;
+    for (number, recorder) in scene.nodes.iter().enumerate() {
+        for seen in recorder
+            .requests()
             .iter()
-            .map(|link| link.cuts_left())
-            .sum::<usize>(),
-        2
-    );
+            .filter(|seen| seen.method == "PATCH")
+        {
+            assert_ne!(number, home, "the cut node got something again");
+            assert_eq!(seen.body, bytes);
+            whole += 1;
+        }
+    }
+    assert_eq!(whole, 1);
+    let done = commit(&next(&patched.expect(202)), &digest(&bytes));
+    target.send(done).await.expect(201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_no_node_can_take_ends_as_unavailable() {
+    let scene = Scene::new(3, agreeable).await;
+    let balancer = scene
+        .balancer(|config| {
+            probed_once(config);
+            config.set("health", "passive_down_after", 100_000);
+        })
+        .await;
+    let target = balancer.target(Offer::Http1);
+    let started = next(&target.send(start_upload("lab/app")).await.expect(202));
+    for request in [
+        patch(&started, b"some bytes"),
+        commit(&started, &some_blob(1)),
+    ] {
+        mute(&scene, &[0, 1, 2], 30);
+        let (answer, record) = ask(&balancer, request).await;
+        assert_unavailable(&answer);
+        let id = field(&record, "request_id").as_str().unwrap();
+        let asked = scene.who_got(id).len();
+        assert!((1..=12).contains(&asked), "{asked}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

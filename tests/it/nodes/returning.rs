@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::Value;
 
 use super::scene::{Scene, agreeable, name};
-use super::work::{admin, assert_unavailable, some_blob};
+use super::work::{admin, assert_unavailable, push_blob, some_blob, start_upload};
 use crate::harness::balancer::Balancer;
 use crate::harness::certs::Offer;
 use crate::harness::link::Door;
@@ -78,6 +78,7 @@ async fn requests_alone_never_take_the_last_node_away() {
     for number in 0..20 {
         let path = format!("/v2/lab/app/blobs/{}", some_blob(number));
         assert_unavailable(&target.send(admin("GET", &path)).await);
+        assert_unavailable(&target.send(start_upload("lab/app")).await);
     }
     assert!(scene.counts()[0] >= 20, "{:?}", scene.counts());
     assert_eq!(
@@ -96,6 +97,9 @@ async fn requests_alone_never_take_the_last_node_away() {
         .send(admin("GET", "/v2/lab/app/manifests/v1"))
         .await
         .expect(200);
+    push_blob(&target, "lab/app", b"some bytes").await;
+    let now = pulls(&balancer, 0).await;
+    assert_eq!(now["standing"], "down", "no probe has brought it back");
 }
 
 #[tokio::test(flavor = "multi_thread")]
