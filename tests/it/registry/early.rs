@@ -57,18 +57,18 @@ async fn an_early_404_of_ours_reaches_a_client_that_is_still_sending() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_refuses_without_reading_is_heard() {
     let stage = Stage::set().await;
-    let refusal = r#"{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN","message":"stale"}]}"#;
-    for hand in Hand::both(&stage.balancer, Account::BUILDER, &["lab/stale"]).await {
+    let refusal = r#"{"errors":[{"code":"DENIED","message":"the quota is used up"}]}"#;
+    for hand in Hand::both(&stage.balancer, Account::BUILDER, &["lab/full"]).await {
         for run in 0..RUNS {
-            let upload = hand.start("lab/stale").await;
+            let upload = hand.start("lab/full").await;
             for node in &stage.cluster.nodes {
-                let mut injection = Injection::once("PATCH", "/v2/lab/stale/", 404, refusal);
+                let mut injection = Injection::once("PATCH", "/v2/lab/full/", 403, refusal);
                 injection.request_body = RequestBody::Ignored;
                 node.inject(injection).await;
             }
             let patch = Request::new("PATCH", &upload.path).body(vec![7; LARGE]);
             let answer = hand.send(patch).await;
-            assert_eq!(answer.status, 404, "run {run}: {}", answer.text());
+            assert_eq!(answer.status, 403, "run {run}: {}", answer.text());
             assert_eq!(answer.text(), refusal);
             for node in &stage.cluster.nodes {
                 node.switch(|switches| switches.injections.clear()).await;
