@@ -22,7 +22,7 @@
 //! upstream: verdict settings peer* live* probe*
 //! discovery: fixed*
 //! download: goal facts takeover
-//! upload: takeover answer driver* transfer*
+//! upload: takeover answer manifest driver* transfer*
 //! edge: settings host scan oddity plan fault connection* exchange* snapshot gate* lookout* phases* answer* accept* deadline* readahead* entrance* listen* tls*
 //! config: mod* file table kind notes check problem unit settings
 //! app: mod* assemble* keys* reload* task* probes* drain*

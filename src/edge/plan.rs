@@ -28,6 +28,8 @@ pub enum Plan {
     Download(Relay, Digest),
     /// Bytes of an upload go to a node, and to another if that one is lost.
     Upload(Relay),
+    /// A manifest is held whole and stored, if need be by another node.
+    Publish(Relay),
 }
 
 /// How a request is carried to a node.
@@ -121,6 +123,7 @@ pub fn decide(request: Request<'_>, sealer: &Sealer, lifetime: Duration) -> Plan
     match route {
         Route::Blob(_, digest) if method == Method::GET => Plan::Download(relay, digest.clone()),
         Route::Upload(..) if carries_bytes(method) => Plan::Upload(relay),
+        Route::Manifest(..) if method == Method::PUT => Plan::Publish(relay),
         _ => Plan::Relay(relay),
     }
 }
@@ -219,7 +222,10 @@ mod tests {
 
     fn relay(method: &str, target: &str) -> Relay {
         match plan(method, target, Scheme::Https) {
-            Plan::Relay(relay) | Plan::Download(relay, _) | Plan::Upload(relay) => relay,
+            Plan::Relay(relay)
+            | Plan::Download(relay, _)
+            | Plan::Upload(relay)
+            | Plan::Publish(relay) => relay,
             other => panic!("{method} {target}: {other:?}"),
         }
     }

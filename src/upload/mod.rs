@@ -9,5 +9,6 @@
 
 pub mod answer;
 pub mod driver;
+pub mod manifest;
 pub mod takeover;
 pub mod transfer;

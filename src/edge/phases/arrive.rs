@@ -93,6 +93,11 @@ impl Edge {
                     Some(_) | None => Ok(false),
                 }
             }
+            Plan::Publish(relay) => {
+                exchange.relay = Some(relay);
+                self.open_budget();
+                self.publish(session, exchange).await
+            }
             Plan::Download(relay, digest) => {
                 exchange.relay = Some(relay);
                 self.open_budget();

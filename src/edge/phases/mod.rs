@@ -7,7 +7,9 @@
 mod arrive;
 mod carry;
 mod depart;
+mod dress;
 mod nodes;
+mod publish;
 mod pull;
 mod push;
 mod respond;

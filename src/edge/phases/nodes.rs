@@ -332,6 +332,14 @@ pub(super) struct Attempted {
 }
 
 impl Attempted {
+    pub(super) fn new(push: Push, node: NodeId, snapshot: Arc<Snapshot>) -> Self {
+        Self {
+            push,
+            node,
+            snapshot,
+        }
+    }
+
     /// Waits, but not for a node that is given up meanwhile.
     async fn watch<T>(
         (snapshot, node): (&Snapshot, &NodeId),

@@ -112,7 +112,7 @@ impl Edge {
         }
     }
 
-    async fn pass_reply(
+    pub(super) async fn pass_reply(
         &self,
         session: &mut Session,
         exchange: &mut Exchange,
@@ -180,7 +180,7 @@ impl Edge {
         self.finish(session, exchange, head, Bytes::new()).await
     }
 
-    async fn finish(
+    pub(super) async fn finish(
         &self,
         session: &mut Session,
         exchange: &mut Exchange,
