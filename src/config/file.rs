@@ -225,7 +225,7 @@ impl Upstream {
         Self {
             connect_timeout: table.text("connect_timeout", "3s"),
             write_timeout: table.text("write_timeout", "60s"),
-            read_timeout: table.text("read_timeout", "30s"),
+            read_timeout: table.text("read_timeout", "15s"),
             commit_timeout: table.text("commit_timeout", "15m"),
             idle_timeout: table.text("idle_timeout", "55s"),
         }

@@ -132,7 +132,7 @@ impl Edge {
             let request = manifest.request.clone();
             let begun = self
                 .live
-                .begin(&place.target, timeouts, Pace::Commit, request)
+                .begin(&place.target, timeouts, Pace::Read, request)
                 .await;
             let mut flight = match begun {
                 Ok(push) => {

@@ -95,7 +95,11 @@ impl Visit {
     }
 
     async fn harbor(&self) -> Result<Finding, Unreachable> {
-        let health = self.ask(HEALTH).await?;
+        let mut health = self.ask(HEALTH).await?;
+        if health.head.status == StatusCode::NOT_FOUND {
+            // Harbor 1.8 to 1.10 has its document elsewhere.
+            health = self.ask(OLD_HEALTH).await?;
+        }
         if health.head.status != StatusCode::OK {
             return Ok(simple(false, &health));
         }
@@ -226,6 +230,7 @@ fn reason(error: &Error) -> Unreachable {
 }
 
 const HEALTH: &str = "/api/v2.0/health";
+const OLD_HEALTH: &str = "/api/health";
 const PING: &str = "/v2/";
 /// Harbor's health document is about a kilobyte.
 const MAX_BODY: usize = 64 * 1024;

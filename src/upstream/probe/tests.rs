@@ -165,6 +165,17 @@ async fn a_harbor_is_asked_for_its_parts_and_its_ping() {
 }
 
 #[tokio::test]
+async fn an_older_harbor_has_its_document_elsewhere() {
+    let missing = answer("404 Not Found", "page not found");
+    let health = answer("200 OK", DOCUMENT);
+    let node = Script::new(&[&missing, &health, &answer("401 Unauthorized", "{}")]).await;
+    let found = node.probed(ProbeKind::Harbor).await;
+    let expected = Report::from_harbor_json(DOCUMENT.as_bytes()).unwrap();
+    assert_eq!(found.report, expected.with_ping(Ping::Answered));
+    assert!(node.requests()[1].starts_with("GET /api/health HTTP/1.1\r\n"));
+}
+
+#[tokio::test]
 async fn a_ping_that_fails_is_told_beside_the_parts() {
     let health = answer("200 OK", DOCUMENT);
     for (ping, reason) in [
