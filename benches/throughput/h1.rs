@@ -150,4 +150,4 @@ impl Head {
 
 const BUFFER: usize = 128 * 1024;
 /// What Go's copy loop hands to the chunk writer.
-const CHUNK: usize = 32 * 1024;
+pub(crate) const CHUNK: usize = 32 * 1024;

@@ -8,6 +8,7 @@ use h2::{RecvStream, SendStream};
 use http::{Request, Response};
 
 use super::client::{Target, Version, piece, usual_headers};
+use super::h1::CHUNK;
 
 /// One connection; its clones are other streams of it.
 #[derive(Debug, Clone)]
@@ -69,9 +70,9 @@ impl Connection {
 async fn send_body(mut stream: SendStream<Bytes>, size: u64) {
     let mut left = size;
     while left > 0 {
-        stream.reserve_capacity(piece(left, usize::MAX).len());
+        stream.reserve_capacity(piece(left, CHUNK).len());
         let room = poll_fn(|context| stream.poll_capacity(context)).await;
-        let bytes = piece(left, room.unwrap().unwrap());
+        let bytes = piece(left, room.unwrap().unwrap().min(CHUNK));
         left -= u64::try_from(bytes.len()).unwrap();
         stream.send_data(bytes, left == 0).unwrap();
     }
