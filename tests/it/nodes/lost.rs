@@ -83,8 +83,8 @@ async fn a_node_that_is_gone_between_two_requests_is_nobodys_trouble() {
         one_of_each(&target, round).await;
     }
     assert_eq!(scene.counts()[2], before);
-    let retried = "pilotage_upstream_retries_total{reason=\"connect_failed\"";
-    assert!(balancer.metric(retried).await.unwrap() > 0.0);
+    let tried = "pilotage_upstream_attempts_total{node=\"node-3\",outcome=\"connect_failed\"";
+    assert!(balancer.metric(tried).await.unwrap() > 0.0);
 }
 
 /// Accepted and reset at once: a request may have got through, as far as anybody can tell.

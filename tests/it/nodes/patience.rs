@@ -10,7 +10,7 @@ use crate::harness::balancer::Balancer;
 use crate::harness::certs::Offer;
 use crate::harness::http::Request;
 use crate::harness::http::answer::Answer;
-use crate::harness::link::Door;
+use crate::harness::link::{Door, Link};
 use crate::harness::wait::{SOON, found, until};
 
 async fn refuse(scene: &mut Scene) {
@@ -80,11 +80,7 @@ async fn requests_wait_as_well_for_nodes_that_are_gone_without_a_word() {
     let upload = next(&target.send(start_upload("lab/app")).await.expect(202));
     refuse(&mut scene).await;
     until("the balancer has lost its connections", SOON, async || {
-        let open = scene
-            .links
-            .iter()
-            .map(|link| link.open_connections())
-            .sum::<u64>();
+        let open = scene.links.iter().map(Link::open_connections).sum::<u64>();
         (open == 0).then_some(())
     })
     .await;

@@ -76,7 +76,7 @@ async fn reads_and_starts_are_asked_again_when_a_node_dies_before_it_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_changes_something_is_asked_once_when_a_node_dies_before_it_answers() {
+async fn what_cannot_be_settled_by_asking_is_sent_once_when_a_node_dies_before_it_answers() {
     let scene = Scene::new(3, agreeable).await;
     let balancer = scene
         .balancer(|config| {
@@ -87,7 +87,6 @@ async fn what_changes_something_is_asked_once_when_a_node_dies_before_it_answers
     let target = balancer.target(Offer::Http1);
     let started = next(&target.send(start_upload("lab/app")).await.expect(202));
     for request in [
-        publish("lab/app", "v1", b"{}"),
         admin("DELETE", "/v2/lab/app/manifests/v1"),
         admin("DELETE", &started),
     ] {
@@ -145,7 +144,7 @@ async fn a_body_that_was_cut_goes_whole_into_another_session_and_nowhere_twice()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upload_that_no_node_can_take_ends_as_unavailable() {
+async fn a_push_that_no_node_can_take_ends_as_unavailable() {
     let scene = Scene::new(3, agreeable).await;
     let balancer = scene
         .balancer(|config| {
@@ -158,6 +157,7 @@ async fn an_upload_that_no_node_can_take_ends_as_unavailable() {
     for request in [
         patch(&started, b"some bytes"),
         commit(&started, &some_blob(1)),
+        publish("lab/app", "v1", b"{}"),
     ] {
         mute(&scene, &[0, 1, 2], 30);
         let (answer, record) = ask(&balancer, request).await;
