@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Method;
 use pingora::protocols::Digest;
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
@@ -17,7 +18,9 @@ use crate::placement::budget::Verdict as BudgetVerdict;
 use crate::placement::choose::{Hints, Reason, choose};
 use crate::placement::rendezvous::SoftKey;
 use crate::registry::route::Route;
+use crate::upload::driver::Reply;
 use crate::upstream::peer::Pace;
+use crate::upstream::verdict::{Verdict, judge};
 
 use super::super::exchange::{Bound, Current, Exchange};
 use super::super::fault::{Fault, NodeTrouble};
@@ -215,6 +218,19 @@ impl Edge {
         self.lookout.observe(node, observation);
         let fault = Fault::Node(trouble).label();
         tracing::debug!(request_id = exchange.request_id, node = %node.id(), fault, "attempt failed");
+    }
+
+    /// Blames the node for an answer that it alone is to blame for: not for what all nodes share, nor for what
+    /// a client sent.
+    pub(super) fn blame_for(&self, exchange: &mut Exchange, reply: &Reply) {
+        let arrival = exchange.arrival.as_ref();
+        let verdict = arrival.map(|arrival| {
+            let (status, headers) = (reply.head.status, &reply.head.headers);
+            judge(&arrival.target.route, &Method::PUT, status, headers, None)
+        });
+        if let Some(Verdict::NodeFault(_) | Verdict::RedirectsToHttps) = verdict {
+            self.blame(exchange, NodeTrouble::BadAnswer, Attempt::GatewayError);
+        }
     }
 
     /// The exchange with a node broke off.

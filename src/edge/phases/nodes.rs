@@ -287,8 +287,7 @@ impl Nodes for Pusher<'_> {
             location.clone_into(&mut self.location);
         }
         if answer == Answer::Trouble {
-            self.edge
-                .blame(self.exchange, NodeTrouble::BadAnswer, Attempt::GatewayError);
+            self.edge.blame_for(self.exchange, reply);
         }
         answer
     }

@@ -16,7 +16,7 @@ use crate::registry::route::Route;
 use crate::upload::answer::classify;
 use crate::upload::driver::{Flight, Reply};
 use crate::upload::manifest::{Action, Answer, Event, Looked, Publish};
-use crate::upload::takeover::Answer as Word;
+use crate::upload::takeover::{Answer as Word, Refusal};
 use crate::upstream::Failure;
 use crate::upstream::peer::Pace;
 
@@ -82,9 +82,7 @@ impl Edge {
                         .await;
                 }
                 Action::Refuse => {
-                    let fault = exchange.fault.unwrap_or(Fault::Node(NodeTrouble::Broken));
-                    answer::tell(session, exchange, fault).await?;
-                    return Ok(true);
+                    return self.refuse(session, exchange, Refusal::Lost, last).await;
                 }
             };
             action = machine.step(event);
@@ -94,10 +92,12 @@ impl Edge {
     /// Reads the whole manifest; `None` when it is larger than registries take.
     async fn hold(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Option<Bytes>> {
         if session.req_header().headers.contains_key(header::EXPECT) {
-            session.write_continue_response().await?;
+            let written = session.write_continue_response().await;
+            written.map_err(Error::into_down)?;
         }
         let mut held = Vec::new();
-        while let Some(piece) = session.read_request_body().await? {
+        let mut read = session.read_request_body().await;
+        while let Some(piece) = read.map_err(Error::into_down)? {
             if held.len() + piece.len() > LARGEST {
                 return Ok(None);
             }
@@ -105,6 +105,7 @@ impl Edge {
             exchange.bytes_in += size;
             self.metrics.carried(Direction::In, size);
             held.extend_from_slice(&piece);
+            read = session.read_request_body().await;
         }
         exchange.body_done();
         Ok(Some(held.into()))
@@ -155,7 +156,7 @@ impl Edge {
                 Ok(reply) => {
                     let answer = word(exchange, &reply);
                     if answer == Answer::Trouble {
-                        self.blame(exchange, NodeTrouble::BadAnswer, Attempt::GatewayError);
+                        self.blame_for(exchange, &reply);
                     }
                     *last = Some(Box::new(reply));
                     Event::Answered(answer)

@@ -188,22 +188,26 @@ impl Edge {
         body: Bytes,
     ) -> Result<bool> {
         let silent = body.is_empty();
-        session
-            .write_response_header(Box::new(head), silent)
-            .await?;
-        if !silent {
-            let size = u64::try_from(body.len()).unwrap_or(u64::MAX);
-            exchange.bytes_out += size;
-            self.metrics.carried(Direction::Out, size);
-            session.write_response_body(Some(body), false).await?;
-        }
-        session.write_response_body(None, true).await?;
+        let size = u64::try_from(body.len()).unwrap_or(u64::MAX);
+        exchange.status = head.status.as_u16();
+        exchange.bytes_out += size;
+        self.metrics.carried(Direction::Out, size);
+        let sent = async {
+            session
+                .write_response_header(Box::new(head), silent)
+                .await?;
+            if !silent {
+                session.write_response_body(Some(body), false).await?;
+            }
+            session.write_response_body(None, true).await
+        };
+        sent.await.map_err(Error::into_down)?;
         exchange.ended = Answered::Whole;
         answer::drain(session).await;
         Ok(true)
     }
 
-    async fn refuse(
+    pub(super) async fn refuse(
         &self,
         session: &mut Session,
         exchange: &mut Exchange,
@@ -367,16 +371,11 @@ impl Source for Client<'_> {
     async fn read(&mut self) -> std::result::Result<Option<Bytes>, ClientLeft> {
         if self.expects == Expects::Continue {
             self.expects = Expects::Nothing;
-            self.session
-                .write_continue_response()
-                .await
-                .map_err(|_| ClientLeft)?;
+            let written = self.session.write_continue_response().await;
+            written.map_err(|_| ClientLeft)?;
         }
-        let piece = self
-            .session
-            .read_request_body()
-            .await
-            .map_err(|_| ClientLeft)?;
+        let read = self.session.read_request_body().await;
+        let piece = read.map_err(|_| ClientLeft)?;
         if let Some(piece) = &piece {
             let size = u64::try_from(piece.len()).unwrap_or(u64::MAX);
             self.bytes += size;
