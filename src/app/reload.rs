@@ -67,6 +67,10 @@ async fn apply(parts: &mut Parts, settings: Settings) -> Result<(), Vec<String>>
     export(&parts.store, &parts.metrics);
     assemble::compare_names(&settings, &parts.store);
     parts.metrics.nodes_replaced();
+    parts
+        .log
+        .set_level(&settings.log.level)
+        .map_err(|error| one(error.into()))?;
     parts.lookout.forget();
     parts.snapshot.store(Arc::new(fresh));
     if !restart.is_empty() {

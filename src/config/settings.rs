@@ -48,10 +48,29 @@ pub struct Settings {
 impl Settings {
     /// The keys that differ in the new settings and that a reload cannot change.
     pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
+        let (limits, fresh) = (&self.limits, &new.limits);
         let differs = [
             ("state_folder", self.state_folder != new.state_folder),
             ("threads", self.threads != new.threads),
             ("listener", bound(&self.listeners) != bound(&new.listeners)),
+            (
+                "limits.requests_per_connection",
+                limits.requests_per_connection != fresh.requests_per_connection,
+            ),
+            ("limits.h2_streams", limits.h2_streams != fresh.h2_streams),
+            ("limits.h2_window", limits.h2_window != fresh.h2_window),
+            (
+                "retry.budget_percent",
+                self.retry.budget_percent != new.retry.budget_percent,
+            ),
+            (
+                "retry.budget_minimum",
+                self.retry.budget_minimum != new.retry.budget_minimum,
+            ),
+            (
+                "affinity.recent_lifetime",
+                self.affinity.recent_lifetime != new.affinity.recent_lifetime,
+            ),
             ("spool", self.spool != new.spool),
             ("log.format", self.log.format != new.log.format),
             ("log.queue", self.log.queue != new.log.queue),
@@ -235,7 +254,7 @@ mod tests {
     #[test]
     fn what_only_a_restart_can_change_is_named() {
         let old = load(FILE).unwrap();
-        let changes: [(&str, Change); 8] = [
+        let changes: [(&str, Change); 14] = [
             ("state_folder", |new| new.state_folder = "/elsewhere".into()),
             ("threads", |new| new.threads = 3),
             ("listener", |new| new.listeners.truncate(1)),
@@ -248,6 +267,16 @@ mod tests {
             }),
             ("log.queue", |new| new.log.queue = 1),
             ("admin.address", |new| new.admin.address.set_port(1)),
+            ("limits.requests_per_connection", |new| {
+                new.limits.requests_per_connection = 7;
+            }),
+            ("limits.h2_streams", |new| new.limits.h2_streams = 7),
+            ("limits.h2_window", |new| new.limits.h2_window = 7),
+            ("retry.budget_percent", |new| new.retry.budget_percent = 7),
+            ("retry.budget_minimum", |new| new.retry.budget_minimum = 7),
+            ("affinity.recent_lifetime", |new| {
+                new.affinity.recent_lifetime = Duration::ZERO;
+            }),
         ];
         for (key, change) in changes {
             let mut new = old.clone();

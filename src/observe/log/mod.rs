@@ -13,12 +13,13 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use tracing::Subscriber;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, Registry};
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 use super::metrics::Metrics;
@@ -31,9 +32,15 @@ use super::writer::{self, Lines, Writing};
 pub struct Log {
     lines: Lines,
     format: LogFormat,
+    level: Handle<EnvFilter, Registry>,
 }
 
 impl Log {
+    /// Writes from now on what this level lets through.
+    pub fn set_level(&self, level: &str) -> Result<(), LogError> {
+        self.level.reload(filter(level)?).map_err(LogError::Changed)
+    }
+
     /// Writes the record of one request, if access records are wanted.
     pub fn access(&self, record: &Record<'_>) {
         if !tracing::enabled!(target: "access", tracing::Level::INFO) {
@@ -84,6 +91,8 @@ pub enum LogError {
     Thread(io::Error),
     #[error("logging has been started before: {0}")]
     Started(TryInitError),
+    #[error("the log level cannot be changed: {0}")]
+    Changed(reload::Error),
 }
 
 fn build(
@@ -91,7 +100,7 @@ fn build(
     metrics: &Arc<Metrics>,
     out: Box<dyn Write + Send>,
 ) -> Result<(impl Subscriber + Send + Sync, Log, Writing), LogError> {
-    let filter = filter(&settings.level)?;
+    let (filter, level) = reload::Layer::new(filter(&settings.level)?);
     let (lines, writing) =
         writer::start(settings.queue, Arc::clone(metrics), out).map_err(LogError::Thread)?;
     let layer = tracing_subscriber::fmt::layer()
@@ -106,12 +115,13 @@ fn build(
             .boxed(),
         LogFormat::Text => layer.boxed(),
     };
-    let subscriber = tracing_subscriber::registry().with(layer).with(filter);
+    let subscriber = tracing_subscriber::registry().with(filter).with(layer);
     Ok((
         subscriber,
         Log {
             lines,
             format: settings.format,
+            level,
         },
         writing,
     ))

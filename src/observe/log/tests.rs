@@ -114,6 +114,21 @@ fn access_records_can_be_left_out() {
 }
 
 #[test]
+fn a_level_can_change_while_lines_are_written() {
+    let text = written(&settings(LogFormat::Json, "info"), |log| {
+        for (level, word) in [("info", "one"), ("debug,access=off", "two"), ("off", "three")] {
+            log.set_level(level).unwrap();
+            tracing::debug!(word, "looked at");
+            log.access(&record());
+        }
+        log.set_level("=").unwrap_err();
+    });
+    assert_eq!(text.matches("\"request\"").count(), 1, "{text}");
+    assert!(text.contains("two"), "{text}");
+    assert_eq!(text.lines().count(), 2, "{text}");
+}
+
+#[test]
 fn foreign_crates_are_quiet_until_they_are_asked() {
     let speak = |_: &Log| {
         tracing::error!(target: "pingora_proxy", "quotes a query");
