@@ -102,6 +102,7 @@ async fn write(
 ) -> pingora::Result<()> {
     exchange.status = head.status.as_u16();
     let silent = session.req_header().method == Method::HEAD || body.is_empty();
+    exchange.farewell(session);
     session
         .write_response_header(Box::new(head), silent)
         .await?;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::BytesMut;
 use http::HeaderValue;
+use pingora::proxy::Session;
 use tokio::time::Instant;
 
 use crate::fleet::load::InFlight;
@@ -154,6 +155,14 @@ impl Exchange {
             if let Some(connection) = &self.connection {
                 connection.end_body();
             }
+        }
+    }
+
+    /// The last answer on a connection that is to end says so, and the client sends nothing more on it.
+    pub(super) fn farewell(&self, session: &mut Session) {
+        let connection = self.connection.as_ref();
+        if connection.is_some_and(|connection| connection.retired()) {
+            session.set_keepalive(None);
         }
     }
 

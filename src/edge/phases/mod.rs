@@ -146,6 +146,7 @@ impl ProxyHttp for Edge {
         answer: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
+        exchange.farewell(session);
         self.answered(session, answer, exchange)
     }
 

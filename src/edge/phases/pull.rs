@@ -52,6 +52,7 @@ impl Edge {
                 Action::Follow { range } => self.follow(exchange, range, &mut present).await,
                 Action::Start { length } => {
                     let head = self.head(session, exchange, present.as_ref(), Some(length))?;
+                    exchange.farewell(session);
                     let written = session.write_response_header(Box::new(head), false).await;
                     written.map_err(Error::into_down)?;
                     next(session, &mut present).await
@@ -252,6 +253,7 @@ impl Edge {
         if !has_length(&head.headers) && may_have_body(&head) {
             head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
         }
+        exchange.farewell(session);
         let written = session.write_response_header(Box::new(head), false).await;
         written.map_err(Error::into_down)
     }

@@ -188,6 +188,7 @@ impl Edge {
         body: Bytes,
     ) -> Result<bool> {
         let silent = body.is_empty();
+        exchange.farewell(session);
         let size = u64::try_from(body.len()).unwrap_or(u64::MAX);
         exchange.status = head.status.as_u16();
         exchange.bytes_out += size;
