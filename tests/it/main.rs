@@ -17,11 +17,13 @@ mod harness;
 mod nodes;
 mod registry;
 
-/// Not a test: the process of a node's core, which the harness starts from this same program.
+/// The harness starts this very program once more, with this test alone and a configuration, as the process of a
+/// node's core.
 #[test]
-#[ignore = "the core of a node lives in here; the harness starts it"]
-fn core_process() {
+fn a_core_starts_with_its_configuration_alone() {
     if let Some(config) = std::env::var_os(harness::core::CONFIG_VARIABLE) {
-        harness::core::serve_file(std::path::Path::new(&config));
+        return harness::core::serve_file(std::path::Path::new(&config));
     }
+    let without = || harness::core::serve_file(std::path::Path::new("/nonexistent/core.json"));
+    assert!(std::panic::catch_unwind(without).is_err());
 }

@@ -52,10 +52,10 @@ pub(super) fn start_core(plan: &Plan, ground: &Ground, addresses: &Addresses) ->
     std::fs::write(&file, serde_json::to_vec_pretty(&config).unwrap()).unwrap();
     let program = std::env::current_exe().unwrap();
     let spec = Spec::new("core", program, &ground.folder).environment(core::CONFIG_VARIABLE, &file);
-    // The core lives in this very program: the launcher has a subcommand for it, the tests an
-    // ignored test.
+    // The core lives in this very program: the launcher has a subcommand for it, the tests one
+    // of their own.
     let spec = if cfg!(test) {
-        spec.arguments(["--exact", "core_process", "--ignored", "--nocapture"])
+        spec.arguments(["--exact", "a_core_starts_with_its_configuration_alone", "--nocapture"])
     } else {
         spec.arguments(["core", "--config"]).argument(&file)
     };
