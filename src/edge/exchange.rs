@@ -33,6 +33,8 @@ pub struct Exchange {
     pub(super) relay: Option<Relay>,
     /// Nodes that are still to be asked, in order.
     pub(super) next: Vec<NodeId>,
+    /// Nodes that failed it: asked again only when nobody else is left.
+    pub(super) failed: Vec<NodeId>,
     pub(super) bound: Bound,
     /// Choices made since nodes were last waited for.
     pub(super) rounds: u32,
@@ -124,6 +126,7 @@ impl Exchange {
             arrival: None,
             relay: None,
             next: Vec::new(),
+            failed: Vec::new(),
             bound: Bound::ByPlan,
             rounds: 0,
             takeovers: 0,
@@ -146,6 +149,12 @@ impl Exchange {
     pub(super) fn detach(&mut self) {
         self.bound = Bound::Free;
         self.rounds = 0;
+        self.next.clear();
+    }
+
+    /// Others are asked before this node.
+    pub(super) fn shun(&mut self, node: &NodeId) {
+        self.failed.push(node.clone());
     }
 
     /// The request's body is complete, or nobody reads it any more.

@@ -37,7 +37,7 @@ pub fn classify(
             Answer::SessionUnknown
         }
         StatusCode::BAD_REQUEST if says(&["DIGEST_INVALID"]) => Answer::DigestInvalid,
-        status if status.is_server_error() => Answer::Trouble,
+        status if status.is_server_error() || status.is_success() => Answer::Trouble,
         // Refusals of a registry have its form; anything else is somebody in between.
         status if status.is_client_error() && parse_envelope(body).is_none() => Answer::Trouble,
         _ => Answer::Final,
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn what_is_not_the_registrys_form_is_trouble() {
-        for status in [400, 404, 413, 500, 502, 503, 504] {
+        for status in [200, 400, 404, 413, 500, 502, 503, 504] {
             let answer = read(status, "text/html", "<html>no</html>");
             assert_eq!(answer, Answer::Trouble, "{status}");
         }

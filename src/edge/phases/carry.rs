@@ -160,6 +160,10 @@ impl Edge {
             .into_iter()
             .filter(|pick| pick.room == Room::Free);
         exchange.next = free.map(|pick| pick.node).collect();
+        if hints.pin.is_none() {
+            let failed = &exchange.failed;
+            exchange.next.sort_by_key(|node| failed.contains(node));
+        }
         exchange.next.reverse();
         if exchange.next.is_empty() {
             Chosen::Full
@@ -208,6 +212,7 @@ impl Edge {
             return;
         };
         let (node, traffic) = (&current.place.node, relay.traffic);
+        exchange.shun(node.id());
         self.metrics.attempt_done(node.id(), attempt);
         let observation = match trouble {
             NodeTrouble::Unverified | NodeTrouble::Unreachable => Observation::ConnectFailed,

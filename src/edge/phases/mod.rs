@@ -8,6 +8,7 @@ mod arrive;
 mod carry;
 mod depart;
 mod dress;
+mod flight;
 mod nodes;
 mod publish;
 mod pull;

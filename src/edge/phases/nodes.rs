@@ -1,33 +1,30 @@
 //! The nodes as a push sees them: whichever is next, asked on the client's behalf.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 use pingora::http::RequestHeader;
-use tokio::time::{Instant, interval, timeout};
 
-use crate::fleet::health::Traffic;
 use crate::fleet::node::NodeId;
 use crate::observe::labels::{Attempt, RetryReason};
+use crate::registry::error::parse_envelope;
 use crate::registry::route::{Route, Target};
 use crate::rewrite::location::path_and_query;
 use crate::spool::ledger::Full;
 use crate::upload::answer::classify;
-use crate::upload::driver::{Flight, Framing, Nodes, Opening, Reply};
+use crate::upload::driver::{Flight as _, Framing, Nodes, Opening, Reply};
 use crate::upload::takeover::{Answer, Hashed, Sought};
 use crate::upload::transfer::Transfer;
 use crate::upstream::Failure;
-use crate::upstream::live::Push;
 use crate::upstream::peer::Pace;
 
 use super::super::exchange::Exchange;
 use super::super::fault::NodeTrouble;
 use super::super::plan::STATE;
-use super::super::snapshot::{Place, Snapshot};
+use super::super::snapshot::Place;
 use super::Edge;
+use super::flight::Attempted;
 
 /// One push on its way through the nodes.
 pub(super) struct Pusher<'a> {
@@ -110,11 +107,8 @@ impl<'a> Pusher<'a> {
             .live
             .begin(&place.target, timeouts, pace, request)
             .await;
-        begun.map(|push| Attempted {
-            push,
-            node: place.node.id().clone(),
-            snapshot: Arc::clone(&self.exchange.snapshot),
-        })
+        let snapshot = Arc::clone(&self.exchange.snapshot);
+        begun.map(|push| Attempted::new(push, place.node.id().clone(), snapshot))
     }
 
     /// The node that has the session, as soon as it has room. Others are asked at once where it is given up.
@@ -133,6 +127,17 @@ impl<'a> Pusher<'a> {
         } else {
             Err(Failure::Unreachable)
         }
+    }
+
+    /// Asks a node for a session.
+    async fn session(
+        &mut self,
+        place: Arc<Place>,
+        request: RequestHeader,
+    ) -> Result<Reply, Failure> {
+        let mut flight = self.begin(place, request, Pace::Read).await?;
+        flight.head().await?;
+        flight.reply().await
     }
 
     fn route(&self) -> Option<&Route> {
@@ -168,6 +173,8 @@ impl Nodes for Pusher<'_> {
                 return Err(Failure::NoNode);
             }
             self.exchange.patience = None;
+            // It lives perhaps, but has shown that it is of no use to this push.
+            self.exchange.shun(&self.node);
         }
         self.exchange.detach();
         loop {
@@ -185,17 +192,20 @@ impl Nodes for Pusher<'_> {
             for name in [header::CONTENT_TYPE, header::CONTENT_RANGE] {
                 request.remove_header(&name);
             }
-            let mut flight = match self.begin(Arc::clone(&place), request, Pace::Read).await {
-                Ok(flight) => flight,
-                // Not reached: the next one is asked, as long as the client may wait.
-                Err(failure @ (Failure::Unreachable | Failure::Unverified)) => {
+            // Nothing was replayed yet: others are asked, for as long as the client may wait.
+            let reply = match self.session(Arc::clone(&place), request).await {
+                Ok(reply) if is_away(&reply) => {
+                    let trouble = NodeTrouble::BadAnswer;
+                    self.edge
+                        .blame(self.exchange, trouble, Attempt::GatewayError);
+                    continue;
+                }
+                Ok(reply) => reply,
+                Err(failure) => {
                     self.lost(failure);
                     continue;
                 }
-                Err(failure) => return Err(failure),
             };
-            flight.head().await?;
-            let reply = flight.reply().await?;
             let location = reply
                 .head
                 .headers
@@ -256,9 +266,14 @@ impl Nodes for Pusher<'_> {
             ] {
                 request.remove_header(&name);
             }
+            Edge::take(self.exchange, Arc::clone(&place));
             let timeouts = &self.exchange.snapshot.timeouts;
-            let Ok(answer) = self.edge.live.fetch(&place.target, timeouts, request).await else {
-                continue;
+            let answer = match self.edge.live.fetch(&place.target, timeouts, request).await {
+                Ok(answer) => answer,
+                Err(failure) => {
+                    self.lost(failure);
+                    continue;
+                }
             };
             let told = answer.head.headers.get(header::CONTENT_LENGTH);
             let told = told.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
@@ -323,78 +338,10 @@ impl Nodes for Pusher<'_> {
     }
 }
 
-/// One request of the push on one node.
-pub(super) struct Attempted {
-    push: Push,
-    node: NodeId,
-    snapshot: Arc<Snapshot>,
+/// Whether something in front of a registry says that the registry cannot be reached.
+fn is_away(reply: &Reply) -> bool {
+    matches!(reply.head.status.as_u16(), 502..=504) && parse_envelope(&reply.body).is_none()
 }
 
-impl Attempted {
-    pub(super) fn new(push: Push, node: NodeId, snapshot: Arc<Snapshot>) -> Self {
-        Self {
-            push,
-            node,
-            snapshot,
-        }
-    }
-
-    /// Waits, but not for a node that is given up meanwhile.
-    async fn watch<T>(
-        (snapshot, node): (&Snapshot, &NodeId),
-        work: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
-        tokio::pin!(work);
-        let mut look = interval(LOOK);
-        loop {
-            tokio::select! {
-                biased;
-                done = &mut work => return done,
-                _ = look.tick() => {
-                    let now = Instant::now().into_std();
-                    if snapshot.fleet.is_given_up(node, Traffic::Push, now) {
-                        return Err(Failure::Stalled);
-                    }
-                }
-            }
-        }
-    }
-}
-
-#[async_trait]
-impl Flight for Attempted {
-    async fn send(&mut self, piece: Bytes) -> Result<(), Failure> {
-        Self::watch((&self.snapshot, &self.node), self.push.send(piece)).await
-    }
-
-    async fn end(&mut self) -> Result<(), Failure> {
-        self.push.end().await
-    }
-
-    async fn head(&mut self) -> Result<(), Failure> {
-        let head = async { self.push.head().await.map(|_| ()) };
-        Self::watch((&self.snapshot, &self.node), head).await
-    }
-
-    async fn late_head(&mut self) -> Result<(), Failure> {
-        match timeout(LATE, self.push.head()).await {
-            Ok(found) => found.map(|_| ()),
-            Err(_) => Err(Failure::Broken),
-        }
-    }
-
-    async fn reply(&mut self) -> Result<Reply, Failure> {
-        let head = self.push.head().await?.clone();
-        let body = self.push.body(MAX_REPLY).await?;
-        Ok(Reply { head, body })
-    }
-}
-
-/// How often a node that owes an answer is looked at.
-const LOOK: Duration = Duration::from_secs(1);
-/// How long an answer may take after the node has stopped reading.
-const LATE: Duration = Duration::from_millis(300);
-/// Errors of registries are a few hundred bytes.
-const MAX_REPLY: usize = 256 * 1024;
 /// Nodes that are asked whether a blob is there.
 const MOST_SOUGHT: usize = 3;

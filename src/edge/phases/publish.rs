@@ -24,7 +24,7 @@ use super::super::answer;
 use super::super::exchange::Exchange;
 use super::super::fault::{Fault, NodeTrouble};
 use super::Edge;
-use super::nodes::Attempted;
+use super::flight::Attempted;
 use super::respond::public_url;
 
 /// A manifest with everything that is needed to send it again.

@@ -1,0 +1,90 @@
+//! One request of a push on its way to one node.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::time::{Instant, interval, timeout};
+
+use crate::fleet::health::Traffic;
+use crate::fleet::node::NodeId;
+use crate::upload::driver::{Flight, Reply};
+use crate::upstream::Failure;
+use crate::upstream::live::Push;
+
+use super::super::snapshot::Snapshot;
+
+/// One request of the push on one node.
+pub(super) struct Attempted {
+    push: Push,
+    node: NodeId,
+    snapshot: Arc<Snapshot>,
+}
+
+impl Attempted {
+    pub(super) fn new(push: Push, node: NodeId, snapshot: Arc<Snapshot>) -> Self {
+        Self {
+            push,
+            node,
+            snapshot,
+        }
+    }
+
+    /// Waits, but not for a node that is given up meanwhile.
+    async fn watch<T>(
+        (snapshot, node): (&Snapshot, &NodeId),
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::pin!(work);
+        let mut look = interval(LOOK);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                _ = look.tick() => {
+                    let now = Instant::now().into_std();
+                    if snapshot.fleet.is_given_up(node, Traffic::Push, now) {
+                        return Err(Failure::Stalled);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Flight for Attempted {
+    async fn send(&mut self, piece: Bytes) -> Result<(), Failure> {
+        Self::watch((&self.snapshot, &self.node), self.push.send(piece)).await
+    }
+
+    async fn end(&mut self) -> Result<(), Failure> {
+        self.push.end().await
+    }
+
+    async fn head(&mut self) -> Result<(), Failure> {
+        let head = async { self.push.head().await.map(|_| ()) };
+        Self::watch((&self.snapshot, &self.node), head).await
+    }
+
+    async fn late_head(&mut self) -> Result<(), Failure> {
+        match timeout(LATE, self.push.head()).await {
+            Ok(found) => found.map(|_| ()),
+            Err(_) => Err(Failure::Broken),
+        }
+    }
+
+    async fn reply(&mut self) -> Result<Reply, Failure> {
+        let head = self.push.head().await?.clone();
+        let body = self.push.body(MAX_REPLY).await?;
+        Ok(Reply { head, body })
+    }
+}
+
+/// How often a node that owes an answer is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long an answer may take after the node has stopped reading.
+const LATE: Duration = Duration::from_millis(300);
+/// Errors of registries are a few hundred bytes.
+const MAX_REPLY: usize = 256 * 1024;
