@@ -195,28 +195,46 @@ impl AsyncRead for Guarded {
 }
 
 impl Guarded {
+    /// Bytes were handed over, or wait for the client.
     fn written<T>(
         &mut self,
         outcome: Poll<io::Result<T>>,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
-        let now = Instant::now();
+        if outcome.is_ready() {
+            self.note_progress();
+        }
+        self.waited(outcome, context)
+    }
+
+    /// The client is waited for, or is not. HTTP/2 flushes whenever it looks at a connection: what had nothing to
+    /// move is no progress, or a timer would put itself off for ever.
+    fn waited<T>(
+        &mut self,
+        outcome: Poll<io::Result<T>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
         match outcome {
             Poll::Ready(done) => {
-                self.blocked = None;
-                // An answer is progress of the connection: its idle time starts behind it.
-                if self.progress_counts() {
-                    self.read.progress(now);
+                if self.blocked.take().is_some() {
+                    self.note_progress();
                 }
                 Poll::Ready(done)
             }
             Poll::Pending => {
-                let since = *self.blocked.get_or_insert(now);
+                let since = *self.blocked.get_or_insert_with(Instant::now);
                 self.write.progress(since);
                 ready!(self.write.poll_expired(self.times.client, context));
                 self.connection.expire(ConnectionClose::ClientTimeout);
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
+        }
+    }
+
+    /// An answer is progress of the connection: its idle time starts behind it.
+    fn note_progress(&mut self) {
+        if self.progress_counts() {
+            self.read.progress(Instant::now());
         }
     }
 }
@@ -252,13 +270,13 @@ impl AsyncWrite for Guarded {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.inner).poll_flush(context);
-        this.written(outcome, context)
+        this.waited(outcome, context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.inner).poll_shutdown(context);
-        this.written(outcome, context)
+        this.waited(outcome, context)
     }
 }
 

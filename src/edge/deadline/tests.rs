@@ -124,6 +124,27 @@ async fn the_idle_time_begins_behind_the_answer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_look_at_a_stalled_upload_is_no_progress() {
+    let mut pair = Pair::new(Version::Two);
+    pair.connection.begin();
+    pair.connection.begin_body();
+    let begin = Instant::now();
+    let limit = pair.limits.client_timeout * 2;
+    let mut piece = [0; 64];
+    let error = loop {
+        // As the library does: whenever it is woken it flushes first.
+        pair.guarded.flush().await.unwrap();
+        let look = limit * 2 / 3;
+        match tokio::time::timeout(look, pair.guarded.read(&mut piece)).await {
+            Err(_) => assert!(begin.elapsed() < limit * 3, "it is put off for ever"),
+            Ok(read) => break read.unwrap_err(),
+        }
+    };
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    assert_eq!(about(begin.elapsed()), limit);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_upload_that_makes_progress_is_never_cut() {
     for version in [Version::One, Version::Two] {
         let mut pair = Pair::new(version);
