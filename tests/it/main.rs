@@ -15,6 +15,7 @@ mod direct;
 mod entrance;
 mod harness;
 mod nodes;
+mod operate;
 mod registry;
 
 /// The harness starts this very program once more, with this test alone and a configuration, as the process of a

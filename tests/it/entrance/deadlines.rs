@@ -14,6 +14,7 @@ use crate::harness::front::Front;
 use crate::harness::http::{Connection, Request, Target, h2};
 use crate::harness::load::Trickle;
 use crate::harness::recorder::answer;
+use crate::harness::uploads::{begin, script};
 use crate::harness::wait::until;
 
 const HANDSHAKE: Duration = Duration::from_secs(1);
@@ -35,11 +36,10 @@ async fn front(length: usize) -> Front {
             config.set("limits", key, format!("{}s", limit.as_secs()));
         }
     };
-    Front::scripted(1, change, move |_, request| {
-        request
-            .target
-            .contains("/blobs/sha256:")
-            .then(|| answer(200, &[], &body))
+    Front::scripted(1, change, move |number, request| {
+        let blob = request.target.contains("/blobs/sha256:");
+        let blob = blob.then(|| answer(200, &[], &body));
+        blob.or_else(|| script(number, request))
     })
     .await
 }
@@ -173,45 +173,65 @@ async fn a_header_that_is_dripped_has_one_limit_for_the_whole() {
     assert_eq!(closed.await, Some(2.0));
 }
 
+/// Sends a part of a body, and nothing more, over HTTP/1.1.
+async fn stall(target: &Target, method: &str, path: &str) -> Duration {
+    let mut connection = target.connect().await.unwrap();
+    let head = Request::new(method, path).header("Content-Length", "100");
+    let bytes = head.body("only this much").bytes(&target.authority);
+    connection.write(&bytes).await.unwrap();
+    closed(&mut connection).await
+}
+
+/// The same over HTTP/2.
+async fn stall_h2(target: &Target, method: &str, path: &str) -> Duration {
+    let client = h2::Client::connect(target).await.unwrap();
+    let sender = client.sender.clone();
+    let mut sender = sender.ready().await.unwrap();
+    let head = client.head(method, path);
+    let (response, mut stream) = sender.send_request(head, false).unwrap();
+    let part = Bytes::from_static(b"only this much");
+    stream.send_data(part, false).unwrap();
+    let begin = Instant::now();
+    let reply = timeout(SLACK, response).await;
+    let reply = reply.unwrap_or_else(|_| panic!("{method} {path} is still open"));
+    let good = reply.is_ok_and(|head| head.status().is_success());
+    assert!(!good, "half an upload was taken for a whole one");
+    begin.elapsed()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_stalls_is_given_up() {
     let front = front(1).await;
     let (h1, h2) = (front.h1(), front.h2());
-    let path = "/v2/lab/app/manifests/v1";
-    let by_h1 = async || {
-        let mut connection = h1.connect().await.unwrap();
-        let head = Request::new("PUT", path).header("Content-Length", "100");
-        let bytes = head.body("only this much").bytes(&h1.authority);
-        connection.write(&bytes).await.unwrap();
-        closed(&mut connection).await
-    };
-    let by_h2 = async || {
-        let client = h2::Client::connect(&h2).await.unwrap();
-        let sender = client.sender.clone();
-        let mut sender = sender.ready().await.unwrap();
-        let (response, mut stream) = sender
-            .send_request(client.head("PUT", path), false)
-            .unwrap();
-        stream
-            .send_data(Bytes::from_static(b"only this much"), false)
-            .unwrap();
-        let begin = Instant::now();
-        let reply = timeout(SLACK, response).await.expect("the stream ends");
-        let good = reply.is_ok_and(|head| head.status().is_success());
-        assert!(!good, "half an upload was taken for a whole one");
-        begin.elapsed()
-    };
-    let (one, two) = tokio::join!(by_h1(), by_h2());
-    assert_limit("stalled upload", one, CLIENT);
+    let (first, second) = (begin(&front.balancer).await, begin(&front.balancer).await);
+    let (manifest, api) = ("/v2/lab/app/manifests/v1", "/api/v2.0/projects/1");
+    let started = front.seen().len();
+    let took = tokio::join!(
+        stall(&h1, "PUT", manifest),
+        stall(&h1, "PUT", api),
+        stall(&h1, "PATCH", &first),
+        stall_h2(&h2, "PUT", manifest),
+        stall_h2(&h2, "PUT", api),
+        stall_h2(&h2, "PATCH", &second),
+    );
+    for (what, took) in [("manifest", took.0), ("api", took.1), ("push", took.2)] {
+        assert_limit(what, took, CLIENT);
+    }
     // A node that stalls holds the client up too, so HTTP/2 waits twice as long for the client.
-    assert_limit("stalled upload of h2", two, CLIENT * 2);
-    for request in front.seen() {
-        assert_eq!(
-            request.method,
-            "",
-            "a whole request: {}",
+    for (what, took) in [("manifest", took.3), ("api", took.4), ("push", took.5)] {
+        assert_limit(&format!("{what} of h2"), took, CLIENT * 2);
+    }
+    for request in front.seen().split_off(started) {
+        let whole = request.content() == b"only this much";
+        assert!(
+            request.method.is_empty() || !whole,
+            "{}",
             request.head.escape_ascii()
         );
+    }
+    for record in front.balancer.access_log() {
+        let fault = field(&record, "fault");
+        assert!(fault != "ours", "{record}");
     }
 }
 
@@ -249,30 +269,41 @@ async fn a_client_that_stops_reading_is_given_up() {
 async fn a_transfer_that_goes_on_slowly_outlives_every_limit() {
     let front = front(64 << 20).await;
     let client = h2::Client::connect(&front.h2()).await.unwrap();
-    let put = "/v2/lab/app/manifests/v1";
-    let all = [
+    let (first, second) = (begin(&front.balancer).await, begin(&front.balancer).await);
+    let put = "/api/v2.0/projects/1";
+    let uploads = [
         Trickle::upload(&front.h1(), put),
-        Trickle::download(&front.h1(), &blob()),
+        Trickle::upload(&front.h1(), &first),
         Trickle::upload_h2(&client, put),
+        Trickle::upload_h2(&client, &second),
+    ];
+    let downloads = [
+        Trickle::download(&front.h1(), &blob()),
         Trickle::download_h2(&client, &blob()),
     ];
-    let longest = HEADER.max(CLIENT * 2) + Duration::from_secs(2);
-    for one in &all {
+    for one in uploads.iter().chain(&downloads) {
         one.goes_on().await;
     }
-    all[0].goes_on_for(longest).await;
-    let [up, down, up_h2, down_h2] = all;
-    let uploads = [up.finish().await, up_h2.finish().await];
-    for moved in [down.finish().await, down_h2.finish().await] {
+    let longest = HEADER.max(CLIENT * 2) + Duration::from_secs(2);
+    uploads[0].goes_on_for(longest).await;
+    for one in downloads {
+        let moved = one.finish().await;
         assert_eq!((moved.status, moved.bytes), (200, 64 << 20));
     }
+    let mut wanted = Vec::new();
+    for one in uploads {
+        let moved = one.finish().await;
+        assert!(matches!(moved.status, 200 | 202), "{moved:?}");
+        // The piece that was due when the upload was told to finish is counted, but not sent.
+        wanted.push(moved.bytes - 100);
+    }
     let seen = front.seen();
-    let seen = seen.iter().filter(|one| one.method == "PUT");
+    let seen = seen
+        .iter()
+        .filter(|one| matches!(one.method.as_str(), "PUT" | "PATCH"));
     let mut lengths = seen
         .map(|one| one.content().len() as u64)
         .collect::<Vec<_>>();
-    // The piece that was due when the upload was told to finish is counted, but not sent.
-    let mut wanted = uploads.map(|moved| moved.bytes - 100).to_vec();
     lengths.sort_unstable();
     wanted.sort_unstable();
     assert_eq!(lengths, wanted);

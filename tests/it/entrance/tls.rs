@@ -153,7 +153,10 @@ async fn when_the_windows_are_all_promised_further_clients_get_http_1() {
     for _ in 0..2 {
         let third = come().await;
         assert_eq!(third.alpn, "http/1.1");
-        assert_eq!(third.ask(PUBLIC_NAME).await.unwrap(), "HTTP/1.1 200 Scripted");
+        assert_eq!(
+            third.ask(PUBLIC_NAME).await.unwrap(),
+            "HTTP/1.1 200 Scripted"
+        );
     }
     drop(first);
     until("the promise is given back", SOON, async || {

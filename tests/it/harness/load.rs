@@ -134,7 +134,7 @@ pub struct Moved {
 }
 
 impl Trickle {
-    /// A `PUT` of unknown length over HTTP/1.1.
+    /// An upload of unknown length over HTTP/1.1: a `PATCH` to the address of a push, a `PUT` else.
     pub fn upload(target: &Target, path: &str) -> Self {
         let (target, path) = (target.clone(), path.to_owned());
         Self::run(async move |pace| upload(&target, &path, pace).await)
@@ -146,9 +146,9 @@ impl Trickle {
         Self::run(async move |pace| download(&target, &path, pace).await)
     }
 
-    /// A `PUT` of unknown length over a connection of HTTP/2.
+    /// The same over a connection of HTTP/2.
     pub fn upload_h2(client: &h2::Client, path: &str) -> Self {
-        let (sender, head) = (client.sender.clone(), client.head("PUT", path));
+        let (sender, head) = (client.sender.clone(), client.head(method(path), path));
         Self::run(async move |mut pace| {
             let mut sender = sender.ready().await?;
             let (response, mut stream) = sender.send_request(head, false)?;
@@ -261,7 +261,7 @@ impl Pace {
 }
 
 async fn upload(target: &Target, path: &str, mut pace: Pace) -> Result<Moved, Failure> {
-    let request = Request::new("PUT", path).header("Transfer-Encoding", "chunked");
+    let request = Request::new(method(path), path).header("Transfer-Encoding", "chunked");
     let mut connection = target.connect().await?;
     connection
         .write(request.head(&target.authority).as_bytes())
@@ -294,6 +294,14 @@ async fn download(target: &Target, path: &str, mut pace: Pace) -> Result<Moved, 
         pace.next(part.len()).await;
     }
     Ok(pace.end(head.status))
+}
+
+fn method(path: &str) -> &'static str {
+    if path.contains("/blobs/uploads/") {
+        "PATCH"
+    } else {
+        "PUT"
+    }
 }
 
 const TICK: Duration = Duration::from_millis(20);

@@ -47,4 +47,5 @@ pub mod recording;
 pub mod scratch;
 pub mod scripted;
 pub mod signing;
+pub mod uploads;
 pub mod wait;

@@ -1,0 +1,32 @@
+//! What an operator does and sees: start, reload, stop, the admin pages, records and secrets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
+    reason = "test code: a surprise is a failed test, and says where"
+)]
+
+mod admin;
+mod check;
+mod keys;
+mod records;
+mod reload;
+mod reload_said;
+mod secrets;
+mod start;
+mod stop;
+
+use crate::harness::balancer::Balancer;
+use crate::harness::wait::{SOON, until};
+
+/// Waits until so many reloads have ended in this way, `done` or `refused`.
+async fn reloads(balancer: &Balancer, outcome: &str, count: f64) {
+    let name = format!("pilotage_config_reloads_total{{outcome=\"{outcome}\"}}");
+    until(&format!("{count} reloads {outcome}"), SOON, async || {
+        (balancer.metric(&name).await == Some(count)).then_some(())
+    })
+    .await;
+}
