@@ -57,7 +57,7 @@ fn a_value_of_the_wrong_kind_shows_the_right_one() {
         ),
         (
             "[upstream]\nread_timeout = 30",
-            "line 10: upstream.read_timeout: is a number; write read_timeout = \"30s\"",
+            "line 10: upstream.read_timeout: is a number; write read_timeout = \"15s\"",
         ),
         ("[[health]]", "line 9: health: is a list; write [health]"),
         (

@@ -41,13 +41,10 @@ impl Edge {
         session: &mut Session,
         exchange: &mut Exchange,
     ) -> Result<bool> {
-        let body = match self.hold(session, exchange).await? {
-            Some(body) => body,
-            None => {
-                answer::tell(session, exchange, Fault::ManifestTooLarge).await?;
-                answer::drain(session).await;
-                return Ok(true);
-            }
+        let Some(body) = self.hold(session, exchange).await? else {
+            answer::tell(session, exchange, Fault::ManifestTooLarge).await?;
+            answer::drain(session).await;
+            return Ok(true);
         };
         let mut request = Self::own_request(session, exchange)?;
         request.insert_header(header::CONTENT_LENGTH, body.len())?;

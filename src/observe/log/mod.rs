@@ -13,7 +13,6 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use tracing::Subscriber;
-use tracing_subscriber::{EnvFilter, Registry};
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
@@ -21,6 +20,7 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
+use tracing_subscriber::{EnvFilter, Registry};
 
 use super::metrics::Metrics;
 use super::record::Record;

@@ -116,7 +116,11 @@ fn access_records_can_be_left_out() {
 #[test]
 fn a_level_can_change_while_lines_are_written() {
     let text = written(&settings(LogFormat::Json, "info"), |log| {
-        for (level, word) in [("info", "one"), ("debug,access=off", "two"), ("off", "three")] {
+        for (level, word) in [
+            ("info", "one"),
+            ("debug,access=off", "two"),
+            ("off", "three"),
+        ] {
             log.set_level(level).unwrap();
             tracing::debug!(word, "looked at");
             log.access(&record());

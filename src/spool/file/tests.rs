@@ -10,7 +10,7 @@ fn spools(memory: u64, share: u64) -> (tempfile::TempDir, Spools) {
         upload_limit: 64 << 20,
         total_limit: 64 << 20,
         disk_share: share,
-        idle_timeout: std::time::Duration::from_secs(60),
+        idle_timeout: std::time::Duration::from_mins(1),
     };
     (folder, Spools::new(&settings))
 }

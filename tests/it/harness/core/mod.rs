@@ -37,7 +37,9 @@ use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
-pub use self::config::{Config, Flavour, Injection, Realm, Referrers, RequestBody, Switches};
+#[cfg(test)]
+pub use self::config::RequestBody;
+pub use self::config::{Config, Flavour, Injection, Realm, Referrers, Switches};
 pub use self::database::{Database, Project};
 pub use self::identity::Account;
 pub use self::registry::REGISTRY_HTPASSWD;

@@ -55,7 +55,11 @@ pub(super) fn start_core(plan: &Plan, ground: &Ground, addresses: &Addresses) ->
     // The core lives in this very program: the launcher has a subcommand for it, the tests one
     // of their own.
     let spec = if cfg!(test) {
-        spec.arguments(["--exact", "a_core_starts_with_its_configuration_alone", "--nocapture"])
+        spec.arguments([
+            "--exact",
+            "a_core_starts_with_its_configuration_alone",
+            "--nocapture",
+        ])
     } else {
         spec.arguments(["core", "--config"]).argument(&file)
     };
