@@ -8,6 +8,7 @@ use crate::harness::cluster::PUBLIC_NAME;
 use crate::harness::front::Front;
 use crate::harness::load::{Load, Trickle};
 use crate::harness::recorder::answer;
+use crate::harness::uploads::{begin, script};
 use crate::harness::wait::{SOON, found, until};
 
 const NAMES: [&str; 3] = [PUBLIC_NAME, "localhost", "127.0.0.1"];
@@ -26,11 +27,10 @@ async fn front(recheck: &'static str) -> Front {
         move |config| {
             config.set("tls", "recheck", recheck);
         },
-        move |_, request| {
-            request
-                .target
-                .contains("/blobs/")
-                .then(|| answer(200, &[], &body))
+        move |number, request| {
+            let blob = request.target.contains("/blobs/sha256:");
+            let blob = blob.then(|| answer(200, &[], &body));
+            blob.or_else(|| script(number, request))
         },
     )
     .await
@@ -48,7 +48,7 @@ async fn a_certificate_that_changes_on_disk_is_served_and_no_request_fails() {
     let blob = format!("/v2/lab/app/blobs/sha256:{}", "a".repeat(64));
     let load = Load::start(&front.h1(), &front.h2(), "/v2/_catalog");
     let down = Trickle::download(&front.h1(), &blob);
-    let up = Trickle::upload(&front.h1(), "/v2/lab/app/manifests/v1");
+    let up = Trickle::upload(&front.h1(), &begin(&front.balancer).await);
     for _ in 0..3 {
         load.goes_on(20).await;
         let fresh = front.balancer.replace_certificate(&NAMES);
@@ -61,7 +61,7 @@ async fn a_certificate_that_changes_on_disk_is_served_and_no_request_fails() {
     down.goes_on().await;
     up.goes_on().await;
     assert_eq!(down.finish().await.bytes, 32 << 20);
-    assert_eq!(up.finish().await.status, 200);
+    assert_eq!(up.finish().await.status, 202);
     load.finish_without_failure().await;
     front.balancer.says("certificates replaced").await;
     let expiry = front

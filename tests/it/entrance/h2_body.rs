@@ -58,7 +58,7 @@ async fn a_body_that_ends_in_an_empty_frame_ends_once_and_leaves_its_node_connec
     // What we carry ourselves has connections of its own, and ends in the same way.
     assert_eq!(
         send(&client, "PUT", "/v2/lab/app/manifests/v1", b"0123456789").await,
-        200
+        201
     );
     assert_eq!(send(&client, "PATCH", &push, b"0123456789").await, 202);
     client.send(&get).await.unwrap().expect(200);

@@ -7,6 +7,8 @@
     clippy::as_conversions,
     clippy::cast_possible_truncation,
     clippy::disallowed_methods,
+    clippy::float_cmp,
+    clippy::cast_precision_loss,
     reason = "test code: a surprise is a failed test, and says where"
 )]
 
@@ -40,7 +42,7 @@ async fn status_of(target: &Target, bytes: &[u8]) -> u16 {
     match timeout(SLACK, connection.answer_head()).await {
         Ok(Ok(head)) => head.status,
         Ok(Err(_)) => 0,
-        Err(_) => panic!("no answer: {}", bytes.escape_ascii()),
+        Err(late) => panic!("{late}: {}", bytes.escape_ascii()),
     }
 }
 

@@ -5,7 +5,8 @@ use super::balancer::config::Config;
 use super::balancer::{Balancer, program};
 use super::certs::Offer;
 use super::http::Target;
-use super::ports::{self, Subnet};
+use super::image::digest;
+use super::ports::Subnet;
 use super::recorder::{HEALTH, Received, Recorder, answer};
 use super::scratch::Scratch;
 
@@ -79,7 +80,7 @@ pub async fn node(
     number: usize,
     script: impl Fn(usize, &Received) -> Option<Vec<u8>> + Send + Sync + 'static,
 ) -> Recorder {
-    let address = ports::free(subnet.host(number));
+    let address = (subnet.host(number), 0).into();
     Recorder::start(address, move |request| {
         let json = [("Content-Type", "application/json")];
         match request.target.as_str() {
@@ -87,8 +88,21 @@ pub async fn node(
             "/v2/" if request.is_probe() => {
                 answer(401, &[("WWW-Authenticate", "Basic realm=\"harbor\"")], "{}")
             }
-            _ => script(number, request).unwrap_or_else(|| answer(200, &json, "{}")),
+            _ => script(number, request).unwrap_or_else(|| match request.method.as_str() {
+                "PUT" if request.target.contains("/manifests/") => stored(request),
+                _ => answer(200, &json, "{}"),
+            }),
         }
     })
     .await
+}
+
+/// What a registry says to a manifest that it keeps.
+fn stored(request: &Received) -> Vec<u8> {
+    let digest = digest(&request.content());
+    let headers = [
+        ("Location", request.target.as_str()),
+        ("Docker-Content-Digest", &digest),
+    ];
+    answer(201, &headers, "")
 }

@@ -6,6 +6,8 @@
     clippy::as_conversions,
     clippy::cast_possible_truncation,
     clippy::disallowed_methods,
+    clippy::float_cmp,
+    clippy::cast_precision_loss,
     reason = "test code: a surprise is a failed test, and says where"
 )]
 

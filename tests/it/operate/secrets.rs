@@ -167,6 +167,23 @@ fn talkative(number: usize, request: &Received) -> Option<Vec<u8>> {
     uploads::script(number, request)
 }
 
+/// What the nodes and the clients of the test below say.
+const SAID: [&str; 13] = [
+    "node-state-1",
+    "node-state-2",
+    "forged-state-of-somebody",
+    "query-of-a-client",
+    "header-of-a-client",
+    "cookie-of-a-client",
+    "csrf-of-a-client",
+    "password-of-a-client",
+    "signature-of-storage",
+    "nonsense-of-the-node",
+    "cookie-of-failure",
+    "body-of-failure",
+    "cookie-of-session",
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nodes_and_odd_clients_say_is_never_repeated_in_the_log() {
     let front = Front::scripted(
@@ -222,22 +239,7 @@ async fn what_nodes_and_odd_clients_say_is_never_repeated_in_the_log() {
     })
     .await;
     let state = path.split_once("_state=").unwrap().1.to_owned();
-    let words = [
-        "node-state-1",
-        "node-state-2",
-        "forged-state-of-somebody",
-        "query-of-a-client",
-        "header-of-a-client",
-        "cookie-of-a-client",
-        "csrf-of-a-client",
-        "password-of-a-client",
-        "signature-of-storage",
-        "nonsense-of-the-node",
-        "cookie-of-failure",
-        "body-of-failure",
-        "cookie-of-session",
-    ];
-    let secrets = words.map(str::to_owned).into_iter().chain([state]);
+    let secrets = SAID.map(str::to_owned).into_iter().chain([state]);
     assert_silent(&front.balancer, &secrets.collect::<Vec<_>>()).await;
     assert!(front.balancer.process.stderr().contains(PUBLIC_NAME));
 }

@@ -9,6 +9,7 @@ use crate::harness::front::Front;
 use crate::harness::http::{Request, h2};
 use crate::harness::load::Trickle;
 use crate::harness::recorder::answer;
+use crate::harness::uploads::{begin, script};
 use crate::harness::wait::{SOON, until};
 
 /// Far below the grace period.
@@ -21,11 +22,10 @@ async fn front(grace_period: &'static str) -> Front {
         move |config| {
             config.set("", "grace_period", grace_period);
         },
-        move |_, request| {
-            request
-                .target
-                .contains("/blobs/")
-                .then(|| answer(200, &[], &body))
+        move |number, request| {
+            let blob = request.target.contains("/blobs/sha256:");
+            let blob = blob.then(|| answer(200, &[], &body));
+            blob.or_else(|| script(number, request))
         },
     )
     .await
@@ -50,9 +50,9 @@ async fn running_transfers_end_whole_and_the_process_ends_with_the_last_of_them(
     let mut front = front("60s").await;
     let client = h2::Client::connect(&front.h2()).await.unwrap();
     let transfers = [
-        Trickle::upload(&front.h1(), "/v2/lab/app/manifests/v1"),
+        Trickle::upload(&front.h1(), &begin(&front.balancer).await),
         Trickle::download(&front.h1(), &blob()),
-        Trickle::upload_h2(&client, "/v2/lab/app/manifests/v2"),
+        Trickle::upload_h2(&client, "/api/v2.0/projects/1"),
         Trickle::download_h2(&client, &blob()),
     ];
     for one in &transfers {
@@ -86,7 +86,7 @@ async fn running_transfers_end_whole_and_the_process_ends_with_the_last_of_them(
     for moved in [down.finish().await, down_h2.finish().await] {
         assert_eq!((moved.status, moved.bytes), (200, 32 << 20));
     }
-    assert_eq!(up.finish().await.status, 200);
+    assert_eq!(up.finish().await.status, 202);
     assert_eq!(up_h2.finish().await.status, 200);
     let status = front.balancer.process.ended(AT_ONCE).await;
     assert!(status.success(), "{status}");
@@ -115,9 +115,9 @@ async fn a_transfer_longer_than_the_grace_period_is_cut_at_its_end() {
     let mut front = front("2s").await;
     let client = h2::Client::connect(&front.h2()).await.unwrap();
     let transfers = [
-        Trickle::upload(&front.h1(), "/v2/lab/app/manifests/v1"),
+        Trickle::upload(&front.h1(), &begin(&front.balancer).await),
         Trickle::download(&front.h1(), &blob()),
-        Trickle::upload_h2(&client, "/v2/lab/app/manifests/v2"),
+        Trickle::upload_h2(&client, "/api/v2.0/projects/1"),
         Trickle::download_h2(&client, &blob()),
     ];
     for one in &transfers {
@@ -184,7 +184,7 @@ async fn a_kept_connection_gets_one_last_answer_while_others_still_run() {
     front.balancer.process.signal(Signal::TERM);
     refuses_new_clients(&front).await;
     kept.write(last).await.unwrap();
-    let answer = kept.answer("PUT").await.unwrap().expect(200);
+    let answer = kept.answer("PUT").await.unwrap().expect(201);
     assert_eq!(answer.header("connection"), Some("close"));
     assert_eq!(down.finish().await.bytes, 32 << 20);
     front.balancer.process.ended(AT_ONCE).await;
