@@ -26,6 +26,8 @@ pub enum End {
     Close,
     /// RST both ways, as by a kernel that lost the connection.
     Reset,
+    /// The same, and at once nobody listens any more: the node is gone.
+    Vanish,
 }
 
 /// What the link does with bytes.
@@ -53,7 +55,6 @@ pub enum Door {
 pub struct Link {
     address: SocketAddr,
     state: Arc<State>,
-    door: watch::Sender<Door>,
     /// How the door really is.
     in_force: watch::Receiver<Door>,
     task: JoinHandle<()>,
@@ -63,6 +64,7 @@ pub struct Link {
 struct State {
     target: SocketAddr,
     flow: watch::Sender<Flow>,
+    door: watch::Sender<Door>,
     /// The number of the latest order to end all connections, and how.
     ends: watch::Sender<(u64, End)>,
     counters: Mutex<Counters>,
@@ -73,6 +75,8 @@ struct Counters {
     connections: u64,
     open: u64,
     bytes: [u64; 2],
+    /// Every request with how its head begins, and what went either way since.
+    exchanges: Vec<(Vec<u8>, [u64; 2])>,
     traps: Vec<Trap>,
 }
 
@@ -80,6 +84,8 @@ struct Counters {
 #[derive(Debug)]
 struct Trap {
     direction: Direction,
+    /// Only for connections whose latest request begins so.
+    request: String,
     left: u64,
     end: End,
 }
@@ -94,16 +100,15 @@ impl Link {
         let state = Arc::new(State {
             target,
             flow: watch::Sender::new(Flow::Open),
+            door: watch::Sender::new(Door::Open),
             ends: watch::Sender::new((0, End::Close)),
             counters: Mutex::default(),
         });
-        let (door, orders) = watch::channel(Door::Open);
         let (forced, in_force) = watch::channel(Door::Open);
-        let task = tokio::spawn(serve(first, address, state.clone(), orders, forced));
+        let task = tokio::spawn(serve(first, address, state.clone(), forced));
         Self {
             address,
             state,
-            door,
             in_force,
             task,
         }
@@ -117,8 +122,15 @@ impl Link {
     /// Ends the connection that carries the byte number `after` from now on, in this direction,
     /// right after that byte. Works once.
     pub fn cut_after(&self, direction: Direction, after: u64, end: End) {
+        self.cut_within("", direction, after, end);
+    }
+
+    /// The same, but counts only bytes of exchanges whose request begins with this, such as
+    /// `PUT /v2/lab/`.
+    pub fn cut_within(&self, request: &str, direction: Direction, after: u64, end: End) {
         let trap = Trap {
             direction,
+            request: request.to_owned(),
             left: after,
             end,
         };
@@ -149,7 +161,7 @@ impl Link {
 
     /// Opens or shuts the door for new connections; returns when it is so.
     pub async fn set_door(&mut self, door: Door) {
-        self.door.send_replace(door);
+        self.state.door.send_replace(door);
         let applied = self.in_force.wait_for(|now| *now == door);
         tokio::time::timeout(SOON, applied)
             .await
@@ -184,6 +196,14 @@ impl Link {
     pub fn bytes(&self, direction: Direction) -> u64 {
         self.state.counters.lock().unwrap().bytes[direction as usize]
     }
+
+    /// The same, of exchanges whose request begins with this alone; heads count.
+    pub fn bytes_within(&self, request: &str, direction: Direction) -> u64 {
+        let counters = self.state.counters.lock().unwrap();
+        let fits = |head: &[u8]| head.starts_with(request.as_bytes());
+        let all = counters.exchanges.iter().filter(|(head, _)| fits(head));
+        all.map(|(_, bytes)| bytes[direction as usize]).sum()
+    }
 }
 
 impl Drop for Link {
@@ -208,10 +228,10 @@ async fn serve(
     first: TcpListener,
     address: SocketAddr,
     state: Arc<State>,
-    mut door: watch::Receiver<Door>,
     in_force: watch::Sender<Door>,
 ) {
     let mut listener = Some(first);
+    let mut door = state.door.subscribe();
     loop {
         let wanted = *door.borrow_and_update();
         if wanted == Door::Refusing {
@@ -230,7 +250,7 @@ async fn serve(
         };
         tokio::select! {
             changed = door.changed() => if changed.is_err() { return },
-            Ok((stream, _)) = accepted => match wanted {
+            Ok((stream, _)) = accepted => match *state.door.borrow() {
                 Door::Open => { tokio::spawn(relay(stream, state.clone())); }
                 Door::Refusing | Door::Resetting => reset(&stream),
             },
@@ -258,18 +278,23 @@ async fn relay(mut client: TcpStream, state: Arc<State>) {
     let end = {
         let (mut client_read, mut client_write) = client.split();
         let (mut node_read, mut node_write) = node.split();
+        // The number of the exchange that runs.
+        let exchange = Mutex::new(0);
         tokio::select! {
             both = async { tokio::try_join!(
-                pump(&mut client_read, &mut node_write, &state, Direction::ToNode),
-                pump(&mut node_read, &mut client_write, &state, Direction::FromNode),
+                pump(&mut client_read, &mut node_write, (&state, &exchange), Direction::ToNode),
+                pump(&mut node_read, &mut client_write, (&state, &exchange), Direction::FromNode),
             ) } => both.err(),
             ordered = ends.changed() => Some(ordered.map_or(End::Reset, |()| ends.borrow().1)),
         }
     };
     state.count(|counters| counters.open -= 1);
+    if end == Some(End::Vanish) {
+        state.door.send_replace(Door::Refusing);
+    }
     for stream in [&mut client, &mut node] {
         match end {
-            Some(End::Reset) => reset(stream),
+            Some(End::Reset | End::Vanish) => reset(stream),
             Some(End::Close) => drain(stream).await,
             None => {}
         }
@@ -288,7 +313,7 @@ async fn drain(stream: &mut TcpStream) {
 async fn pump(
     from: &mut (impl AsyncRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),
-    state: &State,
+    (state, exchange): (&State, &Mutex<usize>),
     direction: Direction,
 ) -> Result<(), End> {
     let mut flow = state.flow.subscribe();
@@ -307,7 +332,13 @@ async fn pump(
             to.shutdown().await.map_err(|_| End::Reset)?;
             return Ok(());
         }
-        let (passed, end) = state.carry(direction, read as u64);
+        let (passed, end) = {
+            let mut exchange = exchange.lock().unwrap();
+            if direction == Direction::ToNode && begins_request(&buffer[..read]) {
+                *exchange = state.begin(&buffer[..read.min(LONGEST_REQUEST)]);
+            }
+            state.carry(direction, *exchange, read as u64)
+        };
         to.write_all(&buffer[..passed])
             .await
             .map_err(|_| End::Reset)?;
@@ -317,26 +348,48 @@ async fn pump(
     }
 }
 
+/// Whether bytes are the head of a request: bodies of tests never look like one.
+fn begins_request(bytes: &[u8]) -> bool {
+    let methods = ["GET ", "HEAD ", "POST ", "PUT ", "PATCH ", "DELETE "];
+    methods
+        .iter()
+        .any(|method| bytes.starts_with(method.as_bytes()))
+}
+
+/// What of a request a test can name.
+const LONGEST_REQUEST: usize = 256;
+
 impl State {
     fn count(&self, change: impl FnOnce(&mut Counters)) {
         change(&mut self.counters.lock().unwrap());
     }
 
-    /// Counts bytes that are about to pass: how many may, and what happens then.
-    fn carry(&self, direction: Direction, read: u64) -> (usize, Option<End>) {
+    /// A request begins: the number of its exchange.
+    fn begin(&self, request: &[u8]) -> usize {
         let mut counters = self.counters.lock().unwrap();
+        counters.exchanges.push((request.to_vec(), [0; 2]));
+        counters.exchanges.len() - 1
+    }
+
+    /// Counts bytes that are about to pass: how many may, and what happens then.
+    fn carry(&self, direction: Direction, exchange: usize, read: u64) -> (usize, Option<End>) {
+        let mut counters = self.counters.lock().unwrap();
+        let request = counters.exchanges.get(exchange);
+        let request = request.map(|(head, _)| head.clone()).unwrap_or_default();
+        let concerned = |trap: &Trap| {
+            trap.direction == direction && request.starts_with(trap.request.as_bytes())
+        };
         let sprung = counters
             .traps
             .iter()
-            .position(|trap| trap.direction == direction && trap.left <= read);
+            .position(|trap| concerned(trap) && trap.left <= read);
         let trap = sprung.map(|at| counters.traps.remove(at));
         let passed = trap.as_ref().map_or(read, |trap| trap.left);
         counters.bytes[direction as usize] += passed;
-        for other in counters
-            .traps
-            .iter_mut()
-            .filter(|trap| trap.direction == direction)
-        {
+        if let Some((_, bytes)) = counters.exchanges.get_mut(exchange) {
+            bytes[direction as usize] += passed;
+        }
+        for other in counters.traps.iter_mut().filter(|trap| concerned(trap)) {
             other.left = other.left.saturating_sub(passed);
         }
         (passed as usize, trap.map(|trap| trap.end))

@@ -86,7 +86,8 @@ impl Drop for Client {
     }
 }
 
-async fn whole(response: http::Response<h2::RecvStream>) -> Result<Answer, h2::Error> {
+/// Reads an answer to its end.
+pub async fn whole(response: http::Response<h2::RecvStream>) -> Result<Answer, h2::Error> {
     let (head, mut stream) = response.into_parts();
     let headers = head.headers.iter().map(|(name, value)| {
         (
