@@ -122,7 +122,7 @@ fn a_level_can_change_while_lines_are_written() {
             ("off", "three"),
         ] {
             log.set_level(level).unwrap();
-            tracing::debug!(word, "looked at");
+            tracing::debug!(why = word, "looked at");
             log.access(&record());
         }
         log.set_level("=").unwrap_err();
