@@ -124,12 +124,15 @@ fn h2_options(limits: &Limits) -> H2Options {
     let mut options = default_h2_options();
     options
         .max_concurrent_streams(limits.h2_streams)
+        .max_frame_size(H2_FRAME)
         .initial_window_size(limits.h2_window)
         .initial_connection_window_size(limits.h2_window)
         .max_header_list_size(u32::try_from(limits.header_size).unwrap_or(u32::MAX));
     options
 }
 
+/// Larger than what clients send by default: fewer frames for a large push.
+const H2_FRAME: u32 = 64 * 1024;
 /// Looks for a node that one request may cost; patience ends it before.
 const MAX_ROUNDS: usize = 1024;
 /// Idle connections to nodes, per thread.

@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use pingora::apps::ServerApp;
 use pingora::listeners::tls::Acceptor;
 use pingora::protocols::l4::stream::Stream as TcpStream;
-use pingora::protocols::{ALPN, Ssl, Stream, TcpKeepalive};
+use pingora::protocols::{ALPN, Stream, TcpKeepalive};
 use rustls::ServerConfig;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -174,7 +174,12 @@ impl<A: ServerApp + Send + Sync + 'static> Doors<A> {
         };
         let acceptor = Acceptor::from_server_config(Arc::clone(config));
         let below = Readahead::new(socket, Arc::clone(&connection));
-        let stream = match timeout(limits.handshake_timeout, acceptor.tls_handshake(below)).await {
+        // In a box of its own: what a handshake needs would stay with the connection for its whole life.
+        let handshake = Box::pin(async {
+            let stream = acceptor.tls_handshake(below).await?;
+            Ok::<Stream, Box<pingora::Error>>(Box::new(stream))
+        });
+        let stream = match timeout(limits.handshake_timeout, handshake).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
                 tracing::debug!(client = %connection.peer, fault = %error, "tls handshake failed");
@@ -184,7 +189,7 @@ impl<A: ServerApp + Send + Sync + 'static> Doors<A> {
         };
         self.metrics.handshake(Handshake::Done);
         let promise = promise.filter(|_| stream.selected_alpn_proto() == Some(ALPN::H2));
-        self.serve(Box::new(stream), connection, limits).await;
+        self.serve(stream, connection, limits).await;
         drop(promise);
     }
 

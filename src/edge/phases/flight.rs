@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::time::{Instant, interval, timeout};
+use tokio::time::{Instant, Interval, interval, timeout};
 
 use crate::fleet::health::Traffic;
 use crate::fleet::node::NodeId;
@@ -20,6 +20,8 @@ pub(super) struct Attempted {
     push: Push,
     node: NodeId,
     snapshot: Arc<Snapshot>,
+    /// Kept for all pieces: a new timer for each would wake the runtime each time.
+    look: Interval,
 }
 
 impl Attempted {
@@ -28,16 +30,17 @@ impl Attempted {
             push,
             node,
             snapshot,
+            look: interval(LOOK),
         }
     }
 
     /// Waits, but not for a node that is given up meanwhile.
     async fn watch<T>(
+        look: &mut Interval,
         (snapshot, node): (&Snapshot, &NodeId),
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         tokio::pin!(work);
-        let mut look = interval(LOOK);
         loop {
             tokio::select! {
                 biased;
@@ -56,7 +59,8 @@ impl Attempted {
 #[async_trait]
 impl Flight for Attempted {
     async fn send(&mut self, piece: Bytes) -> Result<(), Failure> {
-        Self::watch((&self.snapshot, &self.node), self.push.send(piece)).await
+        let about = (&*self.snapshot, &self.node);
+        Self::watch(&mut self.look, about, self.push.send(piece)).await
     }
 
     async fn end(&mut self) -> Result<(), Failure> {
@@ -65,7 +69,7 @@ impl Flight for Attempted {
 
     async fn head(&mut self) -> Result<(), Failure> {
         let head = async { self.push.head().await.map(|_| ()) };
-        Self::watch((&self.snapshot, &self.node), head).await
+        Self::watch(&mut self.look, (&self.snapshot, &self.node), head).await
     }
 
     async fn late_head(&mut self) -> Result<(), Failure> {

@@ -364,6 +364,9 @@ macro_rules! headers {
     ($kind:ty) => {
         impl Headers for $kind {
             fn put(&mut self, name: &header::HeaderName, values: &[HeaderValue]) -> Result<()> {
+                if let [value] = values {
+                    return self.insert_header(name.clone(), value.clone());
+                }
                 self.remove_header(name);
                 for value in values {
                     self.append_header(name.clone(), value.clone())?;

@@ -1,7 +1,7 @@
 //! The kept bytes of one upload.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -130,12 +130,7 @@ impl Spool {
             if is_crowded(&folder, share) {
                 return Err(io::ErrorKind::StorageFull.into());
             }
-            let mut at = at;
-            for piece in source.iter() {
-                file.write_all_at(piece, at)?;
-                at += u64::try_from(piece.len()).unwrap_or(0);
-            }
-            Ok(())
+            write_all(&file, &source, at)
         });
         self.tail.writing = Some(Writing { pieces, size, task });
         Ok(())
@@ -260,6 +255,22 @@ impl Tail {
     }
 }
 
+/// Writes all pieces, many with one call to the kernel.
+fn write_all(file: &File, pieces: &[Bytes], mut at: u64) -> io::Result<()> {
+    let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+    let mut left = slices.as_mut_slice();
+    while !left.is_empty() {
+        let some = left.get(..left.len().min(MOST_SLICES)).unwrap_or_default();
+        let written = rustix::io::retry_on_intr(|| rustix::io::pwritev(file, some, at))?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        at += u64::try_from(written).unwrap_or(0);
+        IoSlice::advance_slices(&mut left, written);
+    }
+    Ok(())
+}
+
 /// Whether more of the file system is in use than the operator allows. One that does not tell is not crowded.
 fn is_crowded(folder: &Path, share: u64) -> bool {
     let Ok(stat) = rustix::fs::statvfs(folder) else {
@@ -270,7 +281,9 @@ fn is_crowded(folder: &Path, share: u64) -> bool {
 }
 
 /// What is written at once; two of them may be in memory.
-const BATCH: usize = 256 * 1024;
+const BATCH: usize = 512 * 1024;
+/// The kernel takes no more at one time.
+const MOST_SLICES: usize = 1024;
 /// What is read at once.
 const READ: usize = 256 * 1024;
 
