@@ -6,6 +6,7 @@
 
 mod arrive;
 mod carry;
+mod client;
 mod depart;
 mod dress;
 mod flight;

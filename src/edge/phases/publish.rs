@@ -24,6 +24,7 @@ use super::super::answer;
 use super::super::exchange::Exchange;
 use super::super::fault::{Fault, NodeTrouble};
 use super::Edge;
+use super::client::read_piece;
 use super::flight::Attempted;
 use super::respond::public_url;
 
@@ -93,8 +94,8 @@ impl Edge {
             written.map_err(Error::into_down)?;
         }
         let mut held = Vec::new();
-        let mut read = session.read_request_body().await;
-        while let Some(piece) = read.map_err(Error::into_down)? {
+        let limit = exchange.snapshot.limits.client_timeout;
+        while let Some(piece) = read_piece(session, limit).await? {
             if held.len() + piece.len() > LARGEST {
                 return Ok(None);
             }
@@ -102,7 +103,6 @@ impl Edge {
             exchange.bytes_in += size;
             self.metrics.carried(Direction::In, size);
             held.extend_from_slice(&piece);
-            read = session.read_request_body().await;
         }
         exchange.body_done();
         Ok(Some(held.into()))

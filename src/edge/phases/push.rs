@@ -18,7 +18,7 @@ use crate::registry::name::RepositoryName;
 use crate::registry::range::Received;
 use crate::registry::route::Route;
 use crate::registry::session::SessionId;
-use crate::upload::driver::{Body, ClientLeft, Ended, Reply, Source, carry};
+use crate::upload::driver::{Body, Ended, Reply, carry};
 use crate::upload::takeover::{Protection, Refusal, Session as NodeSession, Step, Takeover};
 use crate::upload::transfer::Transfer;
 
@@ -27,6 +27,7 @@ use super::super::exchange::{Ended as Answered, Exchange};
 use super::super::fault::{Fault, NodeTrouble};
 use super::Edge;
 use super::arrive::unix_seconds;
+use super::client::Client;
 use super::nodes::Pusher;
 use super::respond::{public_url, sealed};
 
@@ -61,7 +62,7 @@ impl Edge {
         transfer.session = NodeSession::Spent;
         let base = Self::own_request(session, exchange)?;
         let mut spool = transfer.spool.take();
-        let mut client = Client::new(session, Arc::clone(&self.metrics));
+        let mut client = Client::new(session, exchange, Arc::clone(&self.metrics));
         let mut body = Body::new(&mut client, &mut spool, upload.offset, length);
         let mut nodes = Pusher::new(self, exchange, (base, length), &transfer);
         let ended = carry(machine, &mut nodes, &mut body).await;
@@ -332,57 +333,6 @@ fn step(session: &Session, offset: u64, length: Option<u64>) -> Step {
         (_, Some(0)) => Step::Commit,
         (_, Some(length)) if offset == 0 => Step::PutWhole { length },
         _ => Step::PutLast,
-    }
-}
-
-/// The client's body as the driver reads it.
-struct Client<'a> {
-    session: &'a mut Session,
-    metrics: Arc<crate::observe::metrics::Metrics>,
-    expects: Expects,
-    bytes: u64,
-}
-
-/// Whether the client waits for our word before it sends its body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Expects {
-    Continue,
-    Nothing,
-}
-
-impl<'a> Client<'a> {
-    fn new(session: &'a mut Session, metrics: Arc<crate::observe::metrics::Metrics>) -> Self {
-        let expects = session.req_header().headers.contains_key(header::EXPECT);
-        let expects = if expects {
-            Expects::Continue
-        } else {
-            Expects::Nothing
-        };
-        Self {
-            session,
-            metrics,
-            expects,
-            bytes: 0,
-        }
-    }
-}
-
-#[async_trait::async_trait]
-impl Source for Client<'_> {
-    async fn read(&mut self) -> std::result::Result<Option<Bytes>, ClientLeft> {
-        if self.expects == Expects::Continue {
-            self.expects = Expects::Nothing;
-            let written = self.session.write_continue_response().await;
-            written.map_err(|_| ClientLeft)?;
-        }
-        let read = self.session.read_request_body().await;
-        let piece = read.map_err(|_| ClientLeft)?;
-        if let Some(piece) = &piece {
-            let size = u64::try_from(piece.len()).unwrap_or(u64::MAX);
-            self.bytes += size;
-            self.metrics.carried(Direction::In, size);
-        }
-        Ok(piece)
     }
 }
 
