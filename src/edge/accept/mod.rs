@@ -185,7 +185,10 @@ impl<A: ServerApp + Send + Sync + 'static> Doors<A> {
                 tracing::debug!(client = %connection.peer, fault = %error, "tls handshake failed");
                 return self.metrics.handshake(Handshake::Failed);
             }
-            Err(_) => return self.metrics.handshake(Handshake::TimedOut),
+            Err(_) => {
+                self.metrics.connection_closed(ConnectionClose::HandshakeTimeout);
+                return self.metrics.handshake(Handshake::TimedOut);
+            }
         };
         self.metrics.handshake(Handshake::Done);
         let promise = promise.filter(|_| stream.selected_alpn_proto() == Some(ALPN::H2));
