@@ -16,6 +16,8 @@
 
 mod again;
 mod answers;
+mod by_clients;
+mod chaos;
 mod committed;
 mod courier;
 mod cut;
@@ -28,5 +30,6 @@ mod pulled_scripted;
 mod spooled;
 mod stopped;
 mod survive;
+mod tool;
 mod trial;
 mod twice;
