@@ -186,7 +186,8 @@ impl<A: ServerApp + Send + Sync + 'static> Doors<A> {
                 return self.metrics.handshake(Handshake::Failed);
             }
             Err(_) => {
-                self.metrics.connection_closed(ConnectionClose::HandshakeTimeout);
+                self.metrics
+                    .connection_closed(ConnectionClose::HandshakeTimeout);
                 return self.metrics.handshake(Handshake::TimedOut);
             }
         };
