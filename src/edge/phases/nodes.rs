@@ -177,6 +177,7 @@ impl Nodes for Pusher<'_> {
             self.exchange.shun(&self.node);
         }
         self.exchange.detach();
+        let mut broken = 0;
         loop {
             let found = self.edge.next_place(self.exchange).await;
             let Ok(place) = found else {
@@ -192,7 +193,8 @@ impl Nodes for Pusher<'_> {
             for name in [header::CONTENT_TYPE, header::CONTENT_RANGE] {
                 request.remove_header(&name);
             }
-            // Nothing was replayed yet: others are asked, for as long as the client may wait.
+            // Nothing was replayed yet: others are asked, for as long as the client may wait. Nodes that take the
+            // request and break off are not away, and are asked no more often than any request allows.
             let reply = match self.session(Arc::clone(&place), request).await {
                 Ok(reply) if is_away(&reply) => {
                     let trouble = NodeTrouble::BadAnswer;
@@ -201,6 +203,14 @@ impl Nodes for Pusher<'_> {
                     continue;
                 }
                 Ok(reply) => reply,
+                Err(failure @ (Failure::Broken | Failure::Stalled)) => {
+                    broken += 1;
+                    if broken >= self.exchange.snapshot.retry.attempts {
+                        return Err(failure);
+                    }
+                    self.lost(failure);
+                    continue;
+                }
                 Err(failure) => {
                     self.lost(failure);
                     continue;

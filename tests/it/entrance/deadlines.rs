@@ -217,10 +217,12 @@ async fn an_upload_that_stalls_is_given_up() {
     for (what, took) in [("manifest", took.0), ("api", took.1), ("push", took.2)] {
         assert_limit(what, took, CLIENT);
     }
-    // A node that stalls holds the client up too, so HTTP/2 waits twice as long for the client.
-    for (what, took) in [("manifest", took.3), ("api", took.4), ("push", took.5)] {
-        assert_limit(&format!("{what} of h2"), took, CLIENT * 2);
+    // What we carry ourselves we read ourselves.
+    for (what, took) in [("manifest", took.3), ("push", took.5)] {
+        assert_limit(&format!("{what} of h2"), took, CLIENT);
     }
+    // Elsewhere a node that stalls holds the client up too, so HTTP/2 waits twice as long for the client.
+    assert_limit("api of h2", took.4, CLIENT * 2);
     for request in front.seen().split_off(started) {
         let whole = request.content() == b"only this much";
         assert!(

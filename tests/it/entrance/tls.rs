@@ -96,10 +96,15 @@ async fn each_listener_has_its_own_oldest_version_and_none_takes_what_is_broken(
         (front.balancer.metric(name).await == Some(3.0)).then_some(())
     })
     .await;
-    let spoken = front.balancer.access_log();
-    let spoken = spoken.iter().filter_map(|line| line["tls"].as_str());
+    let spoken = until("every request has its record", SOON, async || {
+        let log = front.balancer.access_log();
+        let spoken = log.iter().filter_map(|line| line["tls"].as_str());
+        let spoken: Vec<_> = spoken.map(str::to_owned).collect();
+        (spoken.len() >= 5).then_some(spoken)
+    })
+    .await;
     assert_eq!(
-        spoken.collect::<Vec<_>>(),
+        spoken,
         ["TLSv1.2", "TLSv1.3", "TLSv1.3", "TLSv1.3", "TLSv1.3"]
     );
 }
