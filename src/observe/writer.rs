@@ -101,9 +101,10 @@ fn write_all(receiver: &Receiver<Message>, out: impl Write) {
             Err(TryRecvError::Disconnected) => break,
             Err(TryRecvError::Empty) => {
                 let _ = out.flush();
-                let Ok(message) = receiver.recv() else { break };
-                thread::sleep(GATHER);
-                message
+                match receiver.recv() {
+                    Ok(message) => message,
+                    Err(_) => break,
+                }
             }
         };
         match message {
@@ -116,8 +117,6 @@ fn write_all(receiver: &Receiver<Message>, out: impl Write) {
 
 /// Some dozens of lines in one call to the kernel when many wait.
 const BUFFER: usize = 64 * 1024;
-/// How long lines gather once one has come: waking for each would cost a request more than its record.
-const GATHER: Duration = Duration::from_millis(20);
 const STOP_TRIES: usize = 100;
 const STOP_PAUSE: Duration = Duration::from_millis(10);
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
