@@ -171,10 +171,11 @@ fn traffic(route: &Route, method: &Method) -> Traffic {
     }
 }
 
-/// Harbor's API may think for minutes about a read as well.
+/// Harbor's API may think for minutes about a read as well; to begin an upload takes nobody long.
 fn pace(route: &Route, method: &Method) -> Pace {
     match route {
         Route::Api(_) | Route::Login(_) => Pace::Commit,
+        Route::UploadStart(_) => Pace::Read,
         _ if is_read(method) => Pace::Read,
         _ => Pace::Commit,
     }
@@ -295,6 +296,14 @@ mod tests {
             plan("GET", target, Scheme::Https),
             Plan::Forget(_)
         ));
+    }
+
+    #[test]
+    fn only_what_is_stored_may_take_its_node_minutes() {
+        let pace = |method, target| relay(method, target).pace;
+        assert_eq!(pace("POST", "/v2/lab/app/blobs/uploads/"), Pace::Read);
+        assert_eq!(pace("GET", "/v2/lab/app/tags/list"), Pace::Read);
+        assert_eq!(pace("DELETE", "/v2/lab/app/manifests/v1"), Pace::Commit);
     }
 
     #[test]
