@@ -163,6 +163,7 @@ pub async fn carry<N: Nodes, S: Source>(
     body: &mut Body<'_, S>,
 ) -> Ended {
     let mut last = None;
+    let mut renewed = body.received;
     loop {
         let event = match action {
             Action::Forward => {
@@ -208,6 +209,10 @@ pub async fn carry<N: Nodes, S: Source>(
             Action::Acknowledge => return Ended::Acknowledge,
             Action::Refuse(refusal) => return Ended::Refuse(refusal, last),
         };
+        if body.received.saturating_sub(renewed) >= ENOUGH {
+            renewed = body.received;
+            machine.renew();
+        }
         action = match event {
             Step::Tell(event) => machine.step(event),
             Step::Reply(reply) => {
@@ -327,3 +332,6 @@ async fn reply<F: Flight>(flight: &mut F, sent: Sent) -> Sending {
         Err(failure) => Sending::Lost(sent, failure),
     }
 }
+
+/// New bytes of the client that make a lost node worth as many tries as the first one.
+const ENOUGH: u64 = 1024 * 1024;

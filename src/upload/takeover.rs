@@ -156,6 +156,8 @@ pub struct Takeover {
     step: Step,
     protection: Protection,
     state: State,
+    /// Sessions that may be opened in vain.
+    tries: u32,
     /// Sessions that may still be opened.
     attempts: u32,
     unknown: u32,
@@ -168,8 +170,8 @@ pub struct Takeover {
 impl Takeover {
     /// A machine for one request, and its first action.
     ///
-    /// `attempts` bounds the sessions it may open; `authorized` says that a node took the same credentials
-    /// before.
+    /// `attempts` bounds the sessions it may open in vain; `authorized` says that a node took the same
+    /// credentials before.
     pub fn new(
         step: Step,
         session: Session,
@@ -181,6 +183,7 @@ impl Takeover {
             step,
             protection,
             state: State::Forwarding,
+            tries: attempts,
             attempts,
             unknown: 0,
             refused: 0,
@@ -192,6 +195,11 @@ impl Takeover {
             Session::Spent => this.restart(Refusal::Lost),
         };
         (this, action)
+    }
+
+    /// The push has come so far since the last node was lost that the next loss is a new one.
+    pub fn renew(&mut self) {
+        self.attempts = self.tries;
     }
 
     /// What comes from now on is not kept: a node that is lost can no longer be replaced.

@@ -18,6 +18,9 @@ use content::{Content, Opening, Origin, Rest};
 #[derive(Debug)]
 pub struct Takeover {
     goal: Goal,
+    /// Asks that may be made before anything is made of them.
+    tries: u32,
+    /// Asks that may be made in all, as things stand.
     attempts: u32,
     asks: u32,
     phase: Phase,
@@ -126,11 +129,12 @@ enum Outcome {
 }
 
 impl Takeover {
-    /// Begins a download. At most so many asks are made, and at least one: no more than there are nodes, or
+    /// Begins a download. At most so many asks are made in vain, and at least one: no more than there are nodes, or
     /// a fleet that gives the same error everywhere could not be quoted.
     pub fn new(goal: Goal, attempts: u32) -> (Self, Action) {
         let takeover = Self {
             goal,
+            tries: attempts.max(1),
             attempts: attempts.max(1),
             asks: 1,
             phase: Phase::Asking { redirects: 0 },
@@ -159,6 +163,11 @@ impl Takeover {
         };
         self.check(action, passed, asks);
         action
+    }
+
+    /// Enough came of the last ask that the next loss is a new one: it gets all the tries again.
+    pub fn renew(&mut self) {
+        self.attempts = self.asks.saturating_add(self.tries - 1);
     }
 
     /// How many bytes of what was promised the client has. Relayed answers do not count.

@@ -26,6 +26,9 @@ use super::Edge;
 /// The answer to a range that no byte of the blob fits.
 const UNFIT: StatusCode = StatusCode::RANGE_NOT_SATISFIABLE;
 
+/// Bytes for the client that make a lost node worth as many tries as the first one.
+const ENOUGH: u64 = 1024 * 1024;
+
 /// The answer that is being read.
 struct Present {
     head: ResponseHeader,
@@ -46,6 +49,7 @@ impl Edge {
         let (mut machine, mut action) = Takeover::new(Goal { digest, range }, attempts);
         let mut present = None;
         let mut lost_node = None;
+        let mut renewed = 0;
         loop {
             let event = match action {
                 Action::Ask { range } => self.ask(session, exchange, range, &mut present).await,
@@ -105,6 +109,7 @@ impl Edge {
                 lost_node = lost_node.or_else(|| exchange.last_node.clone());
                 self.lose(exchange, *lost);
             }
+            renew(&mut machine, &mut renewed);
             action = machine.step(event);
         }
     }
@@ -299,6 +304,14 @@ impl Edge {
             Lost::Stalled => self.blame(exchange, NodeTrouble::Stalled, Attempt::Stalled),
             Lost::BadAnswer => self.blame(exchange, NodeTrouble::BadAnswer, Attempt::GatewayError),
         }
+    }
+}
+
+/// Gives the download all its tries again when enough has come since it had them last.
+fn renew(machine: &mut Takeover, renewed: &mut u64) {
+    if machine.passed().saturating_sub(*renewed) >= ENOUGH {
+        *renewed = machine.passed();
+        machine.renew();
     }
 }
 

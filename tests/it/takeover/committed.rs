@@ -1,6 +1,7 @@
 //! The node of a push is lost while it commits: before the commit took effect, or after.
 
 use crate::harness::certs::Offer;
+use crate::harness::core::Injection;
 use crate::harness::image::digest;
 use crate::harness::link::{Direction, End};
 use crate::harness::wait::{SOON, until};
@@ -128,5 +129,26 @@ async fn a_commit_whose_answer_is_lost_is_found_with_the_stranger_that_did_it() 
         let ordeal = answer_swallowed(&mut trial, Offer::Http2, (form, before), End::Reset).await;
         assert_eq!(ordeal.takeovers, []);
         ordeal.expect_whole(&trial, &ordeal.holder);
+    }
+}
+
+/// The node has stored something else than it was sent, or says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_finds_a_wrong_digest_in_right_bytes_is_not_believed() {
+    let mut trial = Trial::set().await;
+    for offer in [Offer::Http1, Offer::Http2] {
+        let courier = trial.courier(offer).await;
+        for (form, _, _) in FORMS {
+            let strike = async |trial: &mut Trial, holder: usize, moment| {
+                if moment == Moment::Begun {
+                    let body = r#"{"errors":[{"code":"DIGEST_INVALID","message":"no match"}]}"#;
+                    let injection = Injection::once("PUT", "/v2/lab/", 400, body);
+                    trial.node(holder).inject(injection).await;
+                }
+            };
+            let ordeal = undergo(&mut trial, &courier, (form, SIZE), strike).await;
+            let keeper = ordeal.expect_one_takeover();
+            ordeal.expect_whole(&trial, keeper);
+        }
     }
 }

@@ -16,6 +16,7 @@
 
 mod again;
 mod answers;
+mod begun;
 mod by_clients;
 mod chaos;
 mod committed;
@@ -27,6 +28,7 @@ mod manifests;
 mod pulled;
 mod pulled_lost;
 mod pulled_scripted;
+mod rolled;
 mod spooled;
 mod stopped;
 mod survive;

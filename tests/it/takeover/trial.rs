@@ -7,7 +7,7 @@ use crate::harness::balancer::field;
 use crate::harness::certs::Offer;
 use crate::harness::cluster::{Builder, Cluster};
 use crate::harness::core::Account;
-use crate::harness::link::{Direction, Door, End};
+use crate::harness::link::{Direction, Door, End, Flow};
 use crate::harness::node::{Common, Node};
 use crate::harness::wait::{SOON, until};
 use crate::registry::stage::{Stage, strangers};
@@ -104,6 +104,14 @@ impl Trial {
             node.link().heal().await;
         }
         self.stage.balancer.all_up(3).await;
+    }
+
+    /// The same, but bytes pass slowly: so many a second.
+    pub(super) async fn heal_slowly(&mut self, rate: u64) {
+        self.heal().await;
+        for node in &mut self.stage.cluster.nodes {
+            node.link().set_flow(Flow::Slow(rate));
+        }
     }
 
     /// The node that took the first request of an upload to this repository.

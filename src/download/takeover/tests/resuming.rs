@@ -239,3 +239,18 @@ fn a_storage_is_held_to_size_and_digest_too() {
         assert_eq!(action, ask_from(60, 99), "{facts:?}");
     }
 }
+
+#[test]
+fn a_loss_after_much_has_come_gets_all_the_tries_again() {
+    let mut takeover = begin(ClientRange::Whole, 2);
+    takeover.step(Event::Opened(whole()));
+    takeover.step(Event::Bytes(10));
+    let broken = Event::Failed(Lost::Broken);
+    assert_eq!(takeover.step(broken.clone()), ask_from(10, SIZE - 1));
+    takeover.step(Event::Opened(part("bytes 10-99/100")));
+    takeover.step(Event::Bytes(10));
+    takeover.renew();
+    assert_eq!(takeover.step(broken.clone()), ask_from(20, SIZE - 1));
+    assert_eq!(takeover.step(broken), Action::Cut(Lost::Broken));
+    assert_eq!(takeover.asks(), 3);
+}
