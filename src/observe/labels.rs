@@ -129,6 +129,47 @@ labels! {
         GatewayError = "gateway_error",
     }
 
+    /// What another node went on with.
+    TakeoverKind {
+        Download = "download",
+        Upload = "upload",
+    }
+
+    /// Why another node had to go on.
+    TakeoverReason {
+        ConnectFailed = "connect_failed",
+        Lost = "lost",
+        Stalled = "stalled",
+        /// A 5xx, or no answer of a registry.
+        BadAnswer = "bad_answer",
+        /// The node did not know the session.
+        UnknownSession = "unknown_session",
+        /// The node refused credentials that another had accepted.
+        Unauthorized = "unauthorized",
+        /// The node got other bytes than were sent.
+        DigestInvalid = "digest_invalid",
+        /// The client came back with an address that it had used before.
+        Address = "address",
+    }
+
+    /// Why a push would not survive its node.
+    Unprotected {
+        UploadLimit = "upload_limit",
+        TotalLimit = "total_limit",
+        DiskShare = "disk_share",
+        DiskFailed = "disk_failed",
+        /// More uploads run than are known at one time.
+        TooMany = "too_many",
+        /// Its first bytes passed another balancer, or this one before it was started again.
+        BegunElsewhere = "begun_elsewhere",
+    }
+
+    /// What a client was told in our own words, by its status.
+    Synthesized {
+        Created = "201",
+        Accepted = "202",
+    }
+
     /// How a probe of one node ended.
     Probe {
         /// Answered, and every component that matters is well.

@@ -15,7 +15,8 @@ use prometheus::{
 
 use super::labels::{
     Attempt, ConnectionClose, Direction, Handshake, Label, Misfit, Probe, Refusal, Reload,
-    RetryReason, StatusClass, Task, TokenRefusal, Wait,
+    RetryReason, StatusClass, Synthesized, TakeoverKind, TakeoverReason, Task, TokenRefusal,
+    Unprotected, Wait,
 };
 use super::names::{self, Kind, Metric};
 use super::record::Record;
@@ -36,6 +37,12 @@ pub struct Metrics {
     connections_closed: Counters<ConnectionClose>,
     handshakes: Counters<Handshake>,
     certificate_expiry: GaugeVec,
+    takeovers: IntCounterVec,
+    uploads: IntGauge,
+    spooled: IntGauge,
+    replayed: IntCounter,
+    unprotected: Counters<Unprotected>,
+    synthesized: Counters<Synthesized>,
     pub(super) node_up: IntGaugeVec,
     pub(super) component_up: IntGaugeVec,
     pub(super) cluster_fault: IntGaugeVec,
@@ -65,6 +72,12 @@ impl Metrics {
         for task in Task::NAMES {
             task_success.with_label_values(&[task]).set(0.0);
         }
+        let takeovers = counters(&registry, &names::EDGE_TAKEOVERS);
+        for kind in TakeoverKind::NAMES {
+            for reason in TakeoverReason::NAMES {
+                drop(takeovers.with_label_values(&[kind, reason]));
+            }
+        }
         Self {
             requests: counters(&registry, &names::EDGE_REQUESTS),
             request_seconds: histograms(&registry, &names::EDGE_REQUEST_SECONDS),
@@ -77,6 +90,12 @@ impl Metrics {
             connections_closed: Counters::new(&registry, &names::EDGE_CONNECTIONS_CLOSED),
             handshakes: Counters::new(&registry, &names::EDGE_TLS_HANDSHAKES),
             certificate_expiry: float_gauges(&registry, &names::EDGE_CERTIFICATE_EXPIRY),
+            takeovers,
+            uploads: gauge(&registry, &names::UPLOAD_RUNNING),
+            spooled: gauge(&registry, &names::SPOOL_BYTES),
+            replayed: counter(&registry, &names::UPLOAD_REPLAYED_BYTES),
+            unprotected: Counters::new(&registry, &names::UPLOAD_UNPROTECTED),
+            synthesized: Counters::new(&registry, &names::UPLOAD_SYNTHESIZED),
             node_up: gauges(&registry, &names::FLEET_NODE_UP),
             component_up: gauges(&registry, &names::FLEET_COMPONENT_UP),
             cluster_fault: gauges(&registry, &names::FLEET_CLUSTER_FAULT),
@@ -175,6 +194,34 @@ impl Metrics {
     /// A request goes to another node.
     pub fn retried(&self, reason: RetryReason) {
         self.retries.of(reason).inc();
+    }
+
+    /// Another node goes on with what one had begun.
+    pub fn taken_over(&self, kind: TakeoverKind, reason: TakeoverReason) {
+        self.takeovers
+            .with_label_values(&[kind.as_str(), reason.as_str()])
+            .inc();
+    }
+
+    /// So many uploads run now, and so many bytes of them are kept.
+    pub fn uploads(&self, running: usize, kept: u64) {
+        self.uploads.set(i64::try_from(running).unwrap_or(i64::MAX));
+        self.spooled.set(i64::try_from(kept).unwrap_or(i64::MAX));
+    }
+
+    /// Kept bytes were sent once more.
+    pub fn upload_replayed(&self, bytes: u64) {
+        self.replayed.inc_by(bytes);
+    }
+
+    /// An upload goes on and would not survive its node.
+    pub fn upload_unprotected(&self, why: Unprotected) {
+        self.unprotected.of(why).inc();
+    }
+
+    /// A client was told of its upload in our own words.
+    pub fn upload_synthesized(&self, status: Synthesized) {
+        self.synthesized.of(status).inc();
     }
 
     /// A retry was left out because of the budget.

@@ -7,7 +7,7 @@ use super::source::{arguments, bracketed, code, line, positions};
 use super::{expect_none, expect_one};
 
 /// The files in which a name of a metric may be spelled out.
-const DECLARING: &str = "src/observe/names.rs";
+const DECLARING: &str = "src/observe/names/mod.rs";
 
 fn check_metrics(file: &File) -> Vec<String> {
     let mut complaints = Vec::new();

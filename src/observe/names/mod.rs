@@ -5,7 +5,8 @@
 
 use super::labels::{
     Attempt, ConnectionClose, Direction, Handshake, Label, Misfit, Outcome, Probe, Refusal, Reload,
-    RetryReason, StatusClass, Task, TokenRefusal, Wait,
+    RetryReason, StatusClass, Synthesized, TakeoverKind, TakeoverReason, Task, TokenRefusal,
+    Unprotected, Wait,
 };
 
 /// What operators may rely on about one metric.
@@ -149,6 +150,39 @@ pub const EDGE_CERTIFICATE_EXPIRY: Metric = gauge(
     &[key("name", Values::Configured)],
     "When a served certificate ends, in seconds since 1970, by its first name.",
 );
+pub const EDGE_TAKEOVERS: Metric = counter(
+    "pilotage_edge_takeovers_total",
+    &[
+        fixed("kind", TakeoverKind::NAMES),
+        fixed("reason", TakeoverReason::NAMES),
+    ],
+    "Transfers that another node went on with, by kind and by what led to it.",
+);
+pub const UPLOAD_RUNNING: Metric = gauge(
+    "pilotage_upload_running",
+    &[],
+    "Uploads that have begun and not ended, whether or not a request is under way.",
+);
+pub const UPLOAD_REPLAYED_BYTES: Metric = counter(
+    "pilotage_upload_replayed_bytes_total",
+    &[],
+    "Kept bytes that were sent to another node.",
+);
+pub const UPLOAD_UNPROTECTED: Metric = counter(
+    "pilotage_upload_unprotected_total",
+    &[fixed("reason", Unprotected::NAMES)],
+    "Uploads, or requests of such, that would be lost with their node, by reason.",
+);
+pub const UPLOAD_SYNTHESIZED: Metric = counter(
+    "pilotage_upload_synthesized_total",
+    &[fixed("status", Synthesized::NAMES)],
+    "Requests of pushes that were answered in our own words after a takeover, by status.",
+);
+pub const SPOOL_BYTES: Metric = gauge(
+    "pilotage_spool_bytes",
+    &[],
+    "Bytes of running uploads that are kept.",
+);
 pub const FLEET_NODE_UP: Metric = gauge(
     "pilotage_fleet_node_up",
     &[NODE, key("traffic", Values::Enum)],
@@ -253,6 +287,12 @@ pub const METRICS: &[Metric] = &[
     EDGE_CONNECTIONS_CLOSED,
     EDGE_TLS_HANDSHAKES,
     EDGE_CERTIFICATE_EXPIRY,
+    EDGE_TAKEOVERS,
+    UPLOAD_RUNNING,
+    UPLOAD_REPLAYED_BYTES,
+    UPLOAD_UNPROTECTED,
+    UPLOAD_SYNTHESIZED,
+    SPOOL_BYTES,
     FLEET_NODE_UP,
     FLEET_COMPONENT_UP,
     FLEET_TRANSITIONS,
@@ -332,51 +372,4 @@ pub const LOG_FIELDS: &[&str] = &[
 ];
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    #[test]
-    fn a_name_says_who_counts_and_in_which_unit() {
-        let rooms = [
-            "edge",
-            "fleet",
-            "upstream",
-            "placement",
-            "affinity",
-            "config",
-            "app",
-            "observe",
-        ];
-        for metric in METRICS {
-            let rest = metric.name.strip_prefix("pilotage_").unwrap();
-            let room = rest.split('_').next().unwrap();
-            assert!(rooms.contains(&room), "{}", metric.name);
-            assert!(metric.help.ends_with('.'), "{}", metric.name);
-            match metric.kind {
-                Kind::Counter => assert!(metric.name.ends_with("_total"), "{}", metric.name),
-                Kind::Gauge => assert!(!metric.name.ends_with("_total"), "{}", metric.name),
-                Kind::Histogram(bounds) => {
-                    assert!(metric.name.ends_with("_seconds"), "{}", metric.name);
-                    assert!(bounds.is_sorted());
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_name_is_declared_once() {
-        let names: HashSet<_> = METRICS.iter().map(|metric| metric.name).collect();
-        assert_eq!(names.len(), METRICS.len());
-        let fields: HashSet<_> = RECORD_FIELDS.iter().chain(LOG_FIELDS).collect();
-        assert_eq!(fields.len(), RECORD_FIELDS.len() + LOG_FIELDS.len());
-    }
-
-    #[test]
-    fn no_label_is_named_after_something_a_client_chooses() {
-        for key in METRICS.iter().flat_map(|metric| metric.keys) {
-            assert!(!["repo", "reference", "digest", "client", "host"].contains(&key.name));
-        }
-    }
-}
+mod tests;
