@@ -13,8 +13,8 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use super::ledger::{Account, Full, Ledger};
 use super::settings::SpoolSettings;
 
-/// Where spools are made.
-#[derive(Debug)]
+/// Where spools are made. Clones share their limits.
+#[derive(Debug, Clone)]
 pub struct Spools {
     folder: PathBuf,
     head: usize,
@@ -73,6 +73,8 @@ struct Tail {
     stored: u64,
     writing: Option<Writing>,
     batch: Vec<Bytes>,
+    /// The last bytes of the batch, from pieces so small that to keep each of them would cost many times its size.
+    crumbs: BytesMut,
     batch_size: usize,
 }
 
@@ -105,8 +107,7 @@ impl Spool {
         if piece.is_empty() {
             return Ok(());
         }
-        self.tail.batch_size += piece.len();
-        self.tail.batch.push(piece);
+        self.tail.push(piece);
         if self.tail.batch_size >= BATCH {
             self.write_batch().await?;
         }
@@ -115,6 +116,7 @@ impl Spool {
 
     async fn write_batch(&mut self) -> Result<(), Full> {
         self.tail.settle().await?;
+        self.tail.sweep_up();
         let file = if let Some(file) = &self.tail.file {
             Arc::clone(file)
         } else {
@@ -210,6 +212,7 @@ impl Tail {
 
     async fn truncate(&mut self, length: u64) -> Result<(), Full> {
         self.settle().await?;
+        self.sweep_up();
         let mut keep = usize::try_from(length.saturating_sub(self.stored)).unwrap_or(0);
         self.stored = self.stored.min(length);
         self.batch.retain_mut(|piece| {
@@ -251,7 +254,29 @@ impl Tail {
             }
             skip -= piece.len();
         }
-        None
+        let rest = self.crumbs.get(skip..)?;
+        (!rest.is_empty()).then(|| Bytes::copy_from_slice(rest))
+    }
+
+    /// Adds a piece to the batch.
+    fn push(&mut self, piece: Bytes) {
+        self.batch_size += piece.len();
+        if piece.len() >= CRUMB {
+            self.sweep_up();
+            self.batch.push(piece);
+            return;
+        }
+        self.crumbs.extend_from_slice(&piece);
+        if self.crumbs.len() >= CRUMBS {
+            self.sweep_up();
+        }
+    }
+
+    /// Makes one piece of all crumbs.
+    fn sweep_up(&mut self) {
+        if !self.crumbs.is_empty() {
+            self.batch.push(self.crumbs.split().freeze());
+        }
     }
 }
 
@@ -284,6 +309,10 @@ fn is_crowded(folder: &Path, share: u64) -> bool {
 const BATCH: usize = 512 * 1024;
 /// The kernel takes no more at one time.
 const MOST_SLICES: usize = 1024;
+/// A smaller piece is not worth keeping by itself.
+const CRUMB: usize = 4 * 1024;
+/// Crumbs that make a piece.
+const CRUMBS: usize = 64 * 1024;
 /// What is read at once.
 const READ: usize = 256 * 1024;
 

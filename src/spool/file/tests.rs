@@ -103,6 +103,28 @@ async fn a_cut_spool_goes_on_where_it_was_cut() {
     }
 }
 
+#[tokio::test]
+async fn tiny_pieces_cost_little_more_than_their_bytes() {
+    let (_folder, spools) = spools(0, 100);
+    let mut spool = spools.open();
+    let all = bytes(BATCH + 100_000, 8);
+    for (at, piece) in all.chunks(3).enumerate() {
+        spool.append(Bytes::copy_from_slice(piece)).await.unwrap();
+        let end = (at + 1) * 3;
+        if end % 30_000 == 0 {
+            let from = u64::try_from(end - 10).unwrap();
+            assert_eq!(
+                read_all(&mut spool, from).await,
+                all.get(end - 10..end).unwrap()
+            );
+        }
+    }
+    assert!(spool.tail.batch.len() < 10, "{}", spool.tail.batch.len());
+    assert_eq!(read_all(&mut spool, 0).await, all);
+    spool.truncate(70_000).await.unwrap();
+    assert_eq!(read_all(&mut spool, 0).await, all.get(..70_000).unwrap());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
