@@ -93,6 +93,7 @@ struct Parts {
     snapshot: Arc<ArcSwap<Snapshot>>,
     lookout: Arc<Lookout>,
     transfers: Arc<Transfers>,
+    spools: Spools,
     store: Arc<CertificateStore>,
     entrance: Entrance,
     running: Settings,
@@ -120,6 +121,7 @@ async fn serve(
     let gate = Arc::new(Gate::default());
     let lookout = Arc::new(Lookout::new(Arc::clone(&metrics), Arc::clone(&gate)));
     let transfers = Arc::new(Transfers::default());
+    let spools = Spools::new(&settings.spool);
     let edge = Edge {
         snapshot: Arc::clone(&snapshot),
         recent: Recent::new(settings.affinity.recent_lifetime),
@@ -129,7 +131,7 @@ async fn serve(
         metrics: Arc::clone(&metrics),
         log: log.clone(),
         live: Live::new(KEPT_CONNECTIONS),
-        spools: Spools::new(&settings.spool),
+        spools: spools.clone(),
         transfers: Arc::clone(&transfers),
         running: Arc::default(),
     };
@@ -155,6 +157,7 @@ async fn serve(
     let parts = Parts {
         path,
         transfers,
+        spools,
         metrics,
         log,
         snapshot,

@@ -40,6 +40,7 @@ pub(super) fn spawn_all(parts: &Parts, tasks: &mut JoinSet<()>, stop: &watch::Re
         Arc::clone(&parts.transfers),
         parts.running.spool.idle_timeout,
     );
+    let (spools, metrics) = (parts.spools.clone(), Arc::clone(&parts.metrics));
     tasks.spawn(until_stop(stop.clone(), async move {
         loop {
             sleep(limit / 4).await;
@@ -47,6 +48,7 @@ pub(super) fn spawn_all(parts: &Parts, tasks: &mut JoinSet<()>, stop: &watch::Re
             if count > 0 {
                 tracing::info!(count, "uploads that nobody went on with are no longer kept");
             }
+            metrics.uploads(transfers.count(), spools.ledger().used());
         }
     }));
     let metrics = Arc::clone(&parts.metrics);

@@ -29,7 +29,7 @@ pub fn classify(
             .any(|entry| codes.contains(&entry.code.as_str()))
     };
     match status {
-        StatusCode::ACCEPTED | StatusCode::NO_CONTENT => Answer::Accepted,
+        StatusCode::ACCEPTED => Answer::Accepted,
         StatusCode::CREATED => Answer::Created,
         StatusCode::UNAUTHORIZED => Answer::Unauthorized,
         StatusCode::RANGE_NOT_SATISFIABLE => Answer::SessionUnknown,
@@ -37,10 +37,11 @@ pub fn classify(
             Answer::SessionUnknown
         }
         StatusCode::BAD_REQUEST if says(&["DIGEST_INVALID"]) => Answer::DigestInvalid,
-        status if status.is_server_error() || status.is_success() => Answer::Trouble,
+        status if status.is_server_error() => Answer::Trouble,
         // Refusals of a registry have its form; anything else is somebody in between.
-        status if status.is_client_error() && parse_envelope(body).is_none() => Answer::Trouble,
-        _ => Answer::Final,
+        status if status.is_client_error() && parse_envelope(body).is_some() => Answer::Final,
+        // Nor does a registry redirect a push, or bless it with another word of success.
+        _ => Answer::Trouble,
     }
 }
 
@@ -71,6 +72,8 @@ mod tests {
         let json = "application/json; charset=utf-8";
         let cases = [
             (202, "", Answer::Accepted),
+            (204, "", Answer::Trouble),
+            (307, "", Answer::Trouble),
             (201, "", Answer::Created),
             (404, "BLOB_UPLOAD_INVALID", Answer::SessionUnknown),
             (404, "BLOB_UPLOAD_UNKNOWN", Answer::SessionUnknown),
@@ -97,7 +100,7 @@ mod tests {
 
     #[test]
     fn what_is_not_the_registrys_form_is_trouble() {
-        for status in [200, 400, 404, 413, 500, 502, 503, 504] {
+        for status in [200, 302, 400, 404, 413, 500, 502, 503, 504] {
             let answer = read(status, "text/html", "<html>no</html>");
             assert_eq!(answer, Answer::Trouble, "{status}");
         }

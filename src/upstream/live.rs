@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use pingora::connectors::ConnectorOptions;
@@ -200,12 +201,13 @@ impl Live {
         target
             .verify(session.digest())
             .map_err(|_| Failure::Unverified)?;
-        session.set_read_timeout(peer.options.read_timeout);
+        session.set_read_timeout(None);
         session.set_write_timeout(Some(timeouts.write));
         let begun = session.write_request_header(Box::new(request)).await;
         begun.map_err(|error| failure(&error))?;
         Ok(Push {
             session,
+            patience: peer.options.read_timeout,
             head: None,
         })
     }
@@ -214,6 +216,8 @@ impl Live {
 /// A request whose body is being sent. Dropping it closes the connection.
 pub struct Push {
     session: HttpSession,
+    /// How long the answer may take, once the body is complete: before, it is the client who takes time.
+    patience: Option<Duration>,
     head: Option<ResponseHeader>,
 }
 
@@ -232,6 +236,7 @@ impl Push {
 
     /// Ends the body.
     pub async fn end(&mut self) -> Result<(), Failure> {
+        self.session.set_read_timeout(self.patience);
         self.session
             .finish_request_body()
             .await
@@ -251,6 +256,7 @@ impl Push {
                 .cloned()
                 .ok_or(Failure::Broken)?;
             if !head.status.is_informational() {
+                self.session.set_read_timeout(self.patience);
                 self.head = Some(head);
             }
         }

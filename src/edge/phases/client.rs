@@ -1,6 +1,5 @@
 //! The client's side of what we carry ourselves: its body, read with a limit on silence.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,10 +9,10 @@ use pingora::{Error, ErrorType, Result};
 use tokio::time::timeout;
 
 use crate::observe::labels::Direction;
-use crate::observe::metrics::Metrics;
 use crate::upload::driver::{ClientLeft, Source};
 
 use super::super::exchange::Exchange;
+use super::Edge;
 
 /// The next bytes of a request's body. A client that sends none for `limit` is given up: on HTTP/2 nothing else
 /// would end its stream as long as it keeps the connection busy.
@@ -27,7 +26,7 @@ pub(super) async fn read_piece(session: &mut Session, limit: Duration) -> Result
 /// The client's body as the driver reads it.
 pub(super) struct Client<'a> {
     session: &'a mut Session,
-    metrics: Arc<Metrics>,
+    edge: &'a Edge,
     limit: Duration,
     expects: Expects,
     pub(super) bytes: u64,
@@ -41,11 +40,7 @@ enum Expects {
 }
 
 impl<'a> Client<'a> {
-    pub(super) fn new(
-        session: &'a mut Session,
-        exchange: &Exchange,
-        metrics: Arc<Metrics>,
-    ) -> Self {
+    pub(super) fn new(session: &'a mut Session, exchange: &Exchange, edge: &'a Edge) -> Self {
         let expects = session.req_header().headers.contains_key(header::EXPECT);
         let expects = if expects {
             Expects::Continue
@@ -54,7 +49,7 @@ impl<'a> Client<'a> {
         };
         Self {
             session,
-            metrics,
+            edge,
             limit: exchange.snapshot.limits.client_timeout,
             expects,
             bytes: 0,
@@ -75,7 +70,8 @@ impl Source for Client<'_> {
         if let Some(piece) = &piece {
             let size = u64::try_from(piece.len()).unwrap_or(u64::MAX);
             self.bytes += size;
-            self.metrics.carried(Direction::In, size);
+            self.edge.metrics.carried(Direction::In, size);
+            self.edge.show_uploads();
         }
         Ok(piece)
     }

@@ -10,11 +10,13 @@ mod client;
 mod depart;
 mod dress;
 mod flight;
+mod loss;
 mod nodes;
 mod publish;
 mod pull;
 mod push;
 mod respond;
+mod status;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;

@@ -11,7 +11,6 @@ use pingora::{Error, ErrorType, Result};
 use crate::download::facts::Facts;
 use crate::download::goal::{ClientRange, Goal};
 use crate::download::takeover::{Action, AskRange, Event, Lost, RelayLength, Takeover};
-use crate::fleet::node::NodeId;
 use crate::observe::labels::{Attempt, Direction, RetryReason};
 use crate::registry::digest::Digest;
 use crate::upstream::Failure;
@@ -22,6 +21,7 @@ use super::super::answer;
 use super::super::exchange::{Ended, Exchange};
 use super::super::fault::{Fault, NodeTrouble};
 use super::Edge;
+use super::loss::{fault, reason};
 
 /// The answer to a range that no byte of the blob fits.
 const UNFIT: StatusCode = StatusCode::RANGE_NOT_SATISFIABLE;
@@ -71,7 +71,7 @@ impl Edge {
                     next(session, &mut present).await
                 }
                 Action::Resume => {
-                    taken_over(exchange, &mut lost_node);
+                    self.taken_over(exchange, lost_node.take());
                     next(session, &mut present).await
                 }
                 Action::Pass { skip, take } => {
@@ -106,7 +106,8 @@ impl Edge {
             if let Event::Failed(lost) = &event
                 && !refused
             {
-                lost_node = lost_node.or_else(|| exchange.last_node.clone());
+                let node = exchange.last_node.clone();
+                lost_node = lost_node.or_else(|| Some((node?, reason(*lost))));
                 self.lose(exchange, *lost);
             }
             renew(&mut machine, &mut renewed);
@@ -289,22 +290,6 @@ impl Edge {
         let written = session.write_response_body(Some(piece), false).await;
         written.map_err(Error::into_down)
     }
-
-    /// Says of the node what it did, if it has not been said.
-    fn lose(&self, exchange: &mut Exchange, lost: Lost) {
-        let begun = exchange.first_byte.is_some();
-        let midway = if begun {
-            Attempt::LostMidway
-        } else {
-            Attempt::LostBeforeAnswer
-        };
-        match lost {
-            Lost::Unreachable | Lost::NoNode => {}
-            Lost::Broken => self.blame(exchange, NodeTrouble::Broken, midway),
-            Lost::Stalled => self.blame(exchange, NodeTrouble::Stalled, Attempt::Stalled),
-            Lost::BadAnswer => self.blame(exchange, NodeTrouble::BadAnswer, Attempt::GatewayError),
-        }
-    }
 }
 
 /// Gives the download all its tries again when enough has come since it had them last.
@@ -313,19 +298,6 @@ fn renew(machine: &mut Takeover, renewed: &mut u64) {
         *renewed = machine.passed();
         machine.renew();
     }
-}
-
-/// Another node goes on: operators read who saved what from whom.
-fn taken_over(exchange: &mut Exchange, lost: &mut Option<NodeId>) {
-    exchange.takeovers += 1;
-    let from = lost.take();
-    tracing::info!(
-        request_id = exchange.request_id,
-        from = from.as_ref().map(NodeId::as_str),
-        to = exchange.last_node.as_ref().map(NodeId::as_str),
-        bytes_out = exchange.bytes_out,
-        "download taken over"
-    );
 }
 
 /// The next bytes of the present answer, unless the client leaves first.
@@ -381,14 +353,4 @@ fn has_length(headers: &HeaderMap) -> bool {
 
 fn may_have_body(head: &ResponseHeader) -> bool {
     !matches!(head.status.as_u16(), 100..=199 | 204 | 304)
-}
-
-fn fault(lost: Lost) -> Fault {
-    match lost {
-        Lost::Unreachable => Fault::Node(NodeTrouble::Unreachable),
-        Lost::Broken => Fault::Node(NodeTrouble::Broken),
-        Lost::Stalled => Fault::Node(NodeTrouble::Stalled),
-        Lost::BadAnswer => Fault::Node(NodeTrouble::BadAnswer),
-        Lost::NoNode => Fault::NoNode,
-    }
 }

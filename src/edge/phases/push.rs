@@ -5,26 +5,28 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{Method, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 use tokio::time::Instant;
 
 use crate::affinity::token::Upload;
-use crate::observe::labels::Direction;
+use crate::observe::labels::{Direction, Synthesized, Unprotected};
+use crate::registry::digest::Digest;
 use crate::registry::error::parse_envelope;
 use crate::registry::name::RepositoryName;
 use crate::registry::range::Received;
-use crate::registry::route::Route;
+use crate::registry::route::{Route, Target};
 use crate::registry::session::SessionId;
 use crate::upload::driver::{Body, Ended, Reply, carry};
-use crate::upload::takeover::{Protection, Refusal, Session as NodeSession, Step, Takeover};
-use crate::upload::transfer::Transfer;
+use crate::upload::takeover::{Action, Protection, Refusal, Step, Takeover};
+use crate::upload::transfer::{Carried, Transfer};
 
 use super::super::answer;
-use super::super::exchange::{Ended as Answered, Exchange};
+use super::super::exchange::{Current, Ended as Answered, Exchange};
 use super::super::fault::{Fault, NodeTrouble};
+use super::super::snapshot::Place;
 use super::Edge;
 use super::arrive::unix_seconds;
 use super::client::Client;
@@ -32,7 +34,8 @@ use super::nodes::Pusher;
 use super::respond::{public_url, sealed};
 
 impl Edge {
-    /// Carries a PATCH or a PUT. `Ok(true)` when the client has an answer that ended properly.
+    /// Carries a PATCH or a PUT. `Ok(true)` when the client has an answer that ended properly, `Ok(false)` when
+    /// nothing can be done for the upload but to pass it on.
     pub(super) async fn push(
         &self,
         session: &mut Session,
@@ -41,76 +44,84 @@ impl Edge {
     ) -> Result<bool> {
         let now = Instant::now().into_std();
         let begin = || Transfer::begin(upload, self.spools.open());
-        let shared = self.transfers.enter(&upload.session, now, begin);
-        let mut transfer = shared.lock().await;
-        transfer.rewind(upload).await;
-        let protection = match transfer.spool {
-            Some(_) => Protection::Kept,
-            None => Protection::None,
+        let Some(shared) = self.transfers.enter(&upload.session, now, begin) else {
+            self.metrics.upload_unprotected(Unprotected::TooMany);
+            return Ok(false);
         };
+        let mut transfer = shared.lock().await;
+        transfer.rewind(upload, || self.spools.open()).await;
         let length = content_length(session);
-        let step = step(session, upload.offset, length);
-        let attempts = exchange.snapshot.retry.attempts;
-        let machine = Takeover::new(
-            step,
-            transfer.session,
-            protection,
-            attempts,
-            transfer.authorized,
-        );
-        // Until the node has answered, its session holds nobody knows what.
-        transfer.session = NodeSession::Spent;
-        let base = Self::own_request(session, exchange)?;
-        let mut spool = transfer.spool.take();
-        let mut client = Client::new(session, exchange, Arc::clone(&self.metrics));
+        let mut base = Self::own_request(session, exchange)?;
+        // What a node answers has to be read here.
+        base.remove_header(&header::ACCEPT_ENCODING);
+        let machine = Self::machine(session, exchange, &transfer, length);
+        let (mut spool, before) = transfer.lend();
+        let mut client = Client::new(session, exchange, self);
         let mut body = Body::new(&mut client, &mut spool, upload.offset, length);
         let mut nodes = Pusher::new(self, exchange, (base, length), &transfer);
         let ended = carry(machine, &mut nodes, &mut body).await;
         let received = body.received();
-        let (node, location, takeovers) = nodes.into_backend();
+        let backend = nodes.into_backend();
         exchange.bytes_in += client.bytes;
-        transfer.spool = spool;
-        transfer.node = node;
-        transfer.takeovers += takeovers;
-        exchange.takeovers = takeovers;
+        exchange.takeovers = backend.takeovers;
         exchange.body_done();
-        match ended {
-            Ended::Pass(reply) => {
-                self.settle(&mut transfer, upload, &reply, (received, location));
+        let carried = Carried {
+            spool,
+            before,
+            node: backend.node,
+            location: backend.location,
+            received,
+            takeovers: backend.takeovers,
+            asked: exchange.asked,
+        };
+        transfer.settle(&ended, carried);
+        let done = match ended {
+            Ended::Pass(reply, _) => {
+                if reply.head.status == StatusCode::CREATED {
+                    self.transfers.forget(&upload.session);
+                }
                 self.pass_reply(session, exchange, reply).await
             }
             Ended::Acknowledge => {
-                transfer.location = location;
-                transfer.session = NodeSession::Clean;
-                transfer.acknowledged = received;
                 self.acknowledge(session, exchange, &transfer, received)
                     .await
             }
-            Ended::Refuse(refusal, last) => self.refuse(session, exchange, refusal, last).await,
+            Ended::Refuse(refusal, last) => {
+                if let (None, Some(place)) = (&exchange.current, backend.answerer) {
+                    quote(exchange, last.as_deref(), place);
+                }
+                self.refuse(session, exchange, refusal, last).await
+            }
             Ended::ClientLeft => Err(Error::new_down(ErrorType::ConnectionClosed)),
-        }
+        };
+        drop(transfer);
+        self.show_uploads();
+        done
     }
 
-    /// What a node's own answer means for the transfer.
-    fn settle(
-        &self,
-        transfer: &mut Transfer,
-        upload: &Upload,
-        reply: &Reply,
-        (received, location): (u64, String),
-    ) {
-        match reply.head.status {
-            StatusCode::ACCEPTED => {
-                transfer.location = location;
-                transfer.session = NodeSession::Clean;
-                transfer.acknowledged = received;
-                transfer.authorized = true;
-            }
-            StatusCode::CREATED => self.transfers.forget(&upload.session),
-            // Nothing was sent that the session did not have: a refused commit leaves it as it was.
-            _ if received == upload.offset => transfer.session = NodeSession::Clean,
-            _ => {}
-        }
+    fn machine(
+        session: &Session,
+        exchange: &Exchange,
+        transfer: &Transfer,
+        length: Option<u64>,
+    ) -> (Takeover, Action) {
+        let protection = match transfer.spool {
+            Some(_) => Protection::Kept,
+            None => Protection::None,
+        };
+        Takeover::new(
+            step(session, transfer.acknowledged, length),
+            transfer.session,
+            protection,
+            exchange.snapshot.retry.attempts,
+            transfer.authorized,
+        )
+    }
+
+    /// Tells the metrics how many uploads run and what is kept of them.
+    pub(super) fn show_uploads(&self) {
+        self.metrics
+            .uploads(self.transfers.count(), self.spools.ledger().used());
     }
 
     pub(super) async fn pass_reply(
@@ -123,7 +134,9 @@ impl Edge {
         head.set_version(http::Version::HTTP_11);
         self.answered(session, &mut head, exchange)?;
         head.remove_header(&header::TRANSFER_ENCODING);
-        head.insert_header(header::CONTENT_LENGTH, body.len())?;
+        if head.status != StatusCode::NO_CONTENT {
+            head.insert_header(header::CONTENT_LENGTH, body.len())?;
+        }
         self.finish(session, exchange, head, body).await
     }
 
@@ -152,14 +165,9 @@ impl Edge {
         head.insert_header("Docker-Distribution-Api-Version", "registry/2.0")?;
         head.insert_header(header::CONTENT_LENGTH, 0)?;
         let location = if commits {
-            let query = arrival.target.query.as_ref();
-            let digest = query.and_then(|query| query.find_decoded("digest"));
-            let digest = digest.unwrap_or_default().into_owned();
-            head.insert_header(
-                "Docker-Content-Digest",
-                HeaderValue::from_str(&digest)
-                    .map_err(|_| Error::new_in(ErrorType::InvalidHTTPHeader))?,
-            )?;
+            let digest = wanted(&arrival.target);
+            let digest = digest.ok_or_else(|| Error::new_in(ErrorType::InternalError))?;
+            head.insert_header("Docker-Content-Digest", digest.as_str())?;
             public_url(arrival, form, &format!("/v2/{repository}/blobs/{digest}"))
         } else {
             head.insert_header(header::RANGE, Received::of(received).to_string())?;
@@ -176,6 +184,13 @@ impl Edge {
         if let Some(id) = exchange.request_id_value() {
             head.insert_header("X-Request-Id", id)?;
         }
+        self.metrics.upload_synthesized(if commits {
+            Synthesized::Created
+        } else {
+            Synthesized::Accepted
+        });
+        // What went wrong on the way is mended.
+        exchange.fault = None;
         exchange.first_byte.get_or_insert_with(Instant::now);
         exchange.status = status.as_u16();
         self.finish(session, exchange, head, Bytes::new()).await
@@ -229,91 +244,14 @@ impl Edge {
         answer::drain(session).await;
         Ok(true)
     }
+}
 
-    /// Whether everything the upload has so far passed through here.
-    pub(super) fn knows(&self, upload: &Upload) -> bool {
-        let now = Instant::now().into_std();
-        upload.offset == 0 || self.transfers.find(&upload.session, now).is_some()
-    }
-
-    /// Status and cancellation of an upload: they go to the node that has it now, which may be another than
-    /// the client's address says. `true` when the answer has been written.
-    pub(super) async fn relay_upload(
-        &self,
-        session: &mut Session,
-        exchange: &mut Exchange,
-    ) -> Result<bool> {
-        let upload = exchange
-            .relay
-            .as_ref()
-            .and_then(|relay| relay.upload.clone());
-        let Some(upload) = upload else {
-            return Ok(false);
-        };
-        let found = self
-            .transfers
-            .find(&upload.session, Instant::now().into_std());
-        let Some(shared) = found else {
-            return Ok(false);
-        };
-        let transfer = shared.lock().await;
-        if let Some(upload) = exchange
-            .relay
-            .as_mut()
-            .and_then(|relay| relay.upload.as_mut())
-        {
-            upload.node = transfer.node.clone();
-            upload.location.clone_from(&transfer.location);
-        }
-        drop(transfer);
-        if matches!(session.req_header().method, Method::GET | Method::HEAD)
-            && let Some(told) = self.upload_status(session, exchange, &upload).await?
-        {
-            return Ok(told);
-        }
-        if session.req_header().method == Method::DELETE {
-            self.transfers.forget(&upload.session);
-        }
-        Ok(false)
-    }
-
-    /// The status of an upload that runs through here: nobody knows it better.
-    pub(super) async fn upload_status(
-        &self,
-        session: &mut Session,
-        exchange: &mut Exchange,
-        upload: &Upload,
-    ) -> Result<Option<bool>> {
-        let found = self
-            .transfers
-            .find(&upload.session, Instant::now().into_std());
-        let Some(shared) = found else { return Ok(None) };
-        let transfer = shared.lock().await;
-        if transfer.takeovers == 0 {
-            // Its node still knows it, and may say that the client is not allowed to.
-            return Ok(None);
-        }
-        let described = described(&upload.repository, &upload.session, &transfer);
-        let Some(location) = sealed(exchange, &described) else {
-            return Ok(None);
-        };
-        let Some(arrival) = &exchange.arrival else {
-            return Ok(None);
-        };
-        let mut head = ResponseHeader::build(StatusCode::NO_CONTENT, Some(8))?;
-        head.insert_header("Docker-Distribution-Api-Version", "registry/2.0")?;
-        head.insert_header("Docker-Upload-Uuid", upload.session.as_str())?;
-        head.insert_header(
-            header::RANGE,
-            Received::of(transfer.acknowledged).to_string(),
-        )?;
-        let location = public_url(arrival, exchange.snapshot.public.location, &location);
-        head.insert_header(header::LOCATION, location)?;
-        exchange.status = StatusCode::NO_CONTENT.as_u16();
-        exchange.first_byte.get_or_insert_with(Instant::now);
-        self.finish(session, exchange, head, Bytes::new())
-            .await
-            .map(Some)
+/// An answer that is passed on in the end is rewritten as one of the node that gave it.
+fn quote(exchange: &mut Exchange, last: Option<&Reply>, place: Arc<Place>) {
+    if last.is_some_and(is_quotable) {
+        exchange.last_node = Some(place.node.id().clone());
+        let in_flight = place.node.begin(0);
+        exchange.current = Some(Current { place, in_flight });
     }
 }
 
@@ -322,9 +260,11 @@ fn is_quotable(reply: &Reply) -> bool {
     reply.head.status.is_server_error() && parse_envelope(&reply.body).is_some()
 }
 
-fn content_length(session: &Session) -> Option<u64> {
+/// How long the body is. One that is neither announced nor coming has no length.
+fn content_length(session: &mut Session) -> Option<u64> {
     let length = session.req_header().headers.get(header::CONTENT_LENGTH);
-    length.and_then(|value| value.to_str().ok()?.parse().ok())
+    let announced = length.and_then(|value| value.to_str().ok()?.parse().ok());
+    announced.or_else(|| session.is_body_done().then_some(0))
 }
 
 fn step(session: &Session, offset: u64, length: Option<u64>) -> Step {
@@ -336,8 +276,18 @@ fn step(session: &Session, offset: u64, length: Option<u64>) -> Step {
     }
 }
 
+/// The digest that the client names.
+pub(super) fn wanted(target: &Target) -> Option<Digest> {
+    let digest = target.query.as_ref()?.find_decoded("digest")?;
+    Digest::parse(&digest)
+}
+
 /// The transfer as a token describes it.
-fn described(repository: &RepositoryName, id: &SessionId, transfer: &Transfer) -> Upload {
+pub(super) fn described(
+    repository: &RepositoryName,
+    id: &SessionId,
+    transfer: &Transfer,
+) -> Upload {
     Upload {
         repository: repository.clone(),
         session: id.clone(),

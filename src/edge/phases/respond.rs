@@ -62,6 +62,7 @@ impl Edge {
         let place = Arc::clone(&current.place);
         self.rewrite(head, exchange, &place)?;
         self.remember(method, head, exchange, place.node.id());
+        self.forget(method, head.status, exchange);
         exchange.first_byte.get_or_insert_with(Instant::now);
         exchange.status = head.status.as_u16();
         let length = head.headers.get(header::CONTENT_LENGTH);

@@ -3,26 +3,18 @@
 //! Generic over the client and the nodes, so that tests can script both. Bytes are kept before they are sent: a
 //! node never has a byte that another could not be given.
 
+mod body;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use pingora::http::ResponseHeader;
 
-use crate::spool::file::Spool;
 use crate::spool::ledger::Full;
 use crate::upstream::Failure;
 
 use super::takeover::{Action, Answer, Event, Hashed, Refusal, Sent, Sought, Takeover};
 
-/// The client's side: the body of its request.
-#[async_trait]
-pub trait Source: Send {
-    /// The next bytes; `None` at the end. Dropping the future loses nothing.
-    async fn read(&mut self) -> Result<Option<Bytes>, ClientLeft>;
-}
-
-/// The client went away or stopped sending.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClientLeft;
+pub use self::body::{Body, ClientLeft, Source};
 
 /// The nodes' side: whichever node is next, asked on the client's behalf.
 #[async_trait]
@@ -43,8 +35,10 @@ pub trait Nodes: Send {
     fn compare(&self, sha256: [u8; 32]) -> Hashed;
     /// The node of the latest flight was lost.
     fn lost(&mut self, failure: Failure);
-    /// Bytes from here on are not kept.
+    /// Bytes from here on are not kept, or those that were cannot be read.
     fn unprotected(&mut self, why: Full);
+    /// So many kept bytes were sent once more.
+    fn replayed(&mut self, bytes: u64);
 }
 
 /// One request on one node.
@@ -90,7 +84,7 @@ pub enum Framing {
 #[derive(Debug)]
 pub enum Ended {
     /// The client gets this answer.
-    Pass(Box<Reply>),
+    Pass(Box<Reply>, Asked),
     /// The client gets our word that it is done.
     Acknowledge,
     /// The client gets our error, or the last answer of a node if there was one.
@@ -98,61 +92,20 @@ pub enum Ended {
     ClientLeft,
 }
 
-/// The body of the client's request, kept as it comes.
-#[derive(Debug)]
-pub struct Body<'a, S> {
-    source: &'a mut S,
-    spool: &'a mut Option<Spool>,
-    /// Where this request's bytes begin.
-    start: u64,
-    /// Where they end so far.
-    received: u64,
-    /// Where they will end, if the client said so.
-    announced: Option<u64>,
-    ended: bool,
-}
-
-impl<'a, S: Source> Body<'a, S> {
-    /// A body that begins at byte `start` of the upload and has `length` bytes, if that is known.
-    pub fn new(
-        source: &'a mut S,
-        spool: &'a mut Option<Spool>,
-        start: u64,
-        length: Option<u64>,
-    ) -> Self {
-        let announced = length.map(|length| start.saturating_add(length));
-        Self {
-            source,
-            spool,
-            start,
-            received: start,
-            announced,
-            ended: length == Some(0),
-        }
-    }
-
-    /// Bytes of the upload so far.
-    pub fn received(&self) -> u64 {
-        self.received
-    }
-
-    async fn keep(&mut self, piece: &Bytes) -> Result<(), Full> {
-        let Some(spool) = self.spool.as_mut() else {
-            return Ok(());
-        };
-        let kept = spool.append(piece.clone()).await;
-        if kept.is_err() {
-            *self.spool = None;
-        }
-        kept
-    }
+/// Who asked what a node answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// The client: its own request, on the session as it was.
+    Client,
+    /// We, while another node took over.
+    Us,
 }
 
 /// What became of one request on one node.
 enum Sending {
-    Answered(Box<Reply>),
+    Answered(Sent, Box<Reply>),
     Lost(Sent, Failure),
-    Unprotected,
+    Unprotected(Full),
     ClientLeft,
 }
 
@@ -162,9 +115,13 @@ pub async fn carry<N: Nodes, S: Source>(
     nodes: &mut N,
     body: &mut Body<'_, S>,
 ) -> Ended {
-    let mut last = None;
+    let mut last: Option<(Box<Reply>, Asked)> = None;
     let mut renewed = body.received;
     loop {
+        let asked = match action {
+            Action::Forward => Asked::Client,
+            _ => Asked::Us,
+        };
         let event = match action {
             Action::Forward => {
                 let flight = nodes.forward().await;
@@ -192,22 +149,21 @@ pub async fn carry<N: Nodes, S: Source>(
             }
             Action::Open => match nodes.open().await {
                 Ok(Opening::Opened) => Step::Tell(Event::Opened),
-                Ok(Opening::Refused(reply)) => Step::Reply(reply),
+                Ok(Opening::Refused(reply)) => Step::Reply(Sent::Wholly, reply),
                 Err(failure) => lost(nodes, Sent::Partly, failure),
             },
             Action::Seek => Step::Tell(Event::Sought(nodes.seek(body.received).await)),
-            Action::Hash => match &mut *body.spool {
-                Some(spool) => match spool.sha256().await {
-                    Ok(sha256) => Step::Tell(Event::Hashed(nodes.compare(sha256))),
-                    Err(_) => Step::Tell(Event::Unprotected),
-                },
-                None => Step::Tell(Event::Unprotected),
-            },
+            Action::Hash => hash(nodes, body).await,
             Action::Pass => {
-                return last.map_or(Ended::Refuse(Refusal::Lost, None), Ended::Pass);
+                return match last {
+                    Some((reply, asked)) => Ended::Pass(reply, asked),
+                    None => Ended::Refuse(Refusal::Lost, None),
+                };
             }
             Action::Acknowledge => return Ended::Acknowledge,
-            Action::Refuse(refusal) => return Ended::Refuse(refusal, last),
+            Action::Refuse(refusal) => {
+                return Ended::Refuse(refusal, last.map(|(reply, _)| reply));
+            }
         };
         if body.received.saturating_sub(renewed) >= ENOUGH {
             renewed = body.received;
@@ -215,20 +171,53 @@ pub async fn carry<N: Nodes, S: Source>(
         }
         action = match event {
             Step::Tell(event) => machine.step(event),
-            Step::Reply(reply) => {
+            Step::Reply(sent, reply) => {
                 let answer = nodes.classify(&reply);
-                last = Some(reply);
-                machine.step(Event::Answered(answer))
+                last = Some((reply, asked));
+                let event = heard(answer, sent);
+                if matches!(event, Event::Lost(_)) {
+                    nodes.lost(Failure::Broken);
+                }
+                machine.step(event)
             }
             Step::ClientLeft => return Ended::ClientLeft,
         };
     }
 }
 
+/// A success that comes before the end of the body is none: what follows was not stored.
+fn heard(answer: Answer, sent: Sent) -> Event {
+    match (answer, sent) {
+        (Answer::Accepted, Sent::Partly) => Event::Lost(Sent::Partly),
+        // Something is there under that name; whether it is the client's can be asked.
+        (Answer::Created, Sent::Partly) => Event::Lost(Sent::Wholly),
+        (answer, Sent::Partly | Sent::Wholly) => Event::Answered(answer),
+    }
+}
+
+async fn hash<N: Nodes, S: Source>(nodes: &mut N, body: &mut Body<'_, S>) -> Step {
+    let hashed = match &mut *body.spool {
+        Some(spool) => spool.sha256().await,
+        None => Err(Full::Failed),
+    };
+    match hashed {
+        Ok(sha256) => Step::Tell(Event::Hashed(nodes.compare(sha256))),
+        Err(why) => unprotected(why, nodes, body),
+    }
+}
+
+/// What is kept turned out to be no longer whole.
+fn unprotected<N: Nodes, S: Source>(why: Full, nodes: &mut N, body: &mut Body<'_, S>) -> Step {
+    if body.spool.take().is_some() {
+        nodes.unprotected(why);
+    }
+    Step::Tell(Event::Unprotected)
+}
+
 /// What an action led to.
 enum Step {
     Tell(Event),
-    Reply(Box<Reply>),
+    Reply(Sent, Box<Reply>),
     ClientLeft,
 }
 
@@ -252,9 +241,9 @@ async fn launch<N: Nodes, S: Source>(
         Err(failure) => return lost(nodes, Sent::Partly, failure),
     };
     match send(&mut flight, from, machine, nodes, body).await {
-        Sending::Answered(reply) => Step::Reply(reply),
+        Sending::Answered(sent, reply) => Step::Reply(sent, reply),
         Sending::Lost(sent, failure) => lost(nodes, sent, failure),
-        Sending::Unprotected => Step::Tell(Event::Unprotected),
+        Sending::Unprotected(why) => unprotected(why, nodes, body),
         Sending::ClientLeft => Step::ClientLeft,
     }
 }
@@ -269,14 +258,13 @@ async fn send<N: Nodes, S: Source>(
 ) -> Sending {
     let mut cursor = from;
     while cursor < body.received {
-        let Some(spool) = &mut *body.spool else {
-            return Sending::Unprotected;
+        let piece = match body.kept(cursor).await {
+            Ok(piece) => piece,
+            Err(why) => return Sending::Unprotected(why),
         };
-        let piece = match spool.read(cursor).await {
-            Ok(piece) if !piece.is_empty() => piece,
-            Ok(_) | Err(_) => return Sending::Unprotected,
-        };
-        cursor += u64::try_from(piece.len()).unwrap_or(u64::MAX);
+        let size = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+        cursor += size;
+        nodes.replayed(size);
         if let Err(failure) = flight.send(piece).await {
             return late(flight, failure).await;
         }
@@ -293,6 +281,8 @@ async fn send<N: Nodes, S: Source>(
         };
         let piece = match read {
             Err(ClientLeft) => return Sending::ClientLeft,
+            // It promised more.
+            Ok(None) if body.announced.is_some() => return Sending::ClientLeft,
             Ok(None) => {
                 body.ended = true;
                 break;
@@ -305,7 +295,9 @@ async fn send<N: Nodes, S: Source>(
             nodes.unprotected(why);
         }
         body.received += u64::try_from(piece.len()).unwrap_or(u64::MAX);
-        body.ended = body.announced == Some(body.received);
+        body.ended = body
+            .announced
+            .is_some_and(|announced| announced <= body.received);
         if let Err(failure) = flight.send(piece).await {
             return late(flight, failure).await;
         }
@@ -328,10 +320,13 @@ async fn late<F: Flight>(flight: &mut F, failure: Failure) -> Sending {
 
 async fn reply<F: Flight>(flight: &mut F, sent: Sent) -> Sending {
     match flight.reply().await {
-        Ok(reply) => Sending::Answered(Box::new(reply)),
+        Ok(reply) => Sending::Answered(sent, Box::new(reply)),
         Err(failure) => Sending::Lost(sent, failure),
     }
 }
 
 /// New bytes of the client that make a lost node worth as many tries as the first one.
 const ENOUGH: u64 = 1024 * 1024;
+
+#[cfg(test)]
+mod tests;

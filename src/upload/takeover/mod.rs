@@ -7,6 +7,10 @@
 //! Whoever takes over gets a new session and everything from the first byte, so no two nodes ever write one
 //! session, and what a node books as the size of a blob stays right.
 
+mod action;
+
+pub use self::action::{Action, Refusal};
+
 /// What the client asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
@@ -102,40 +106,6 @@ pub enum Hashed {
     Wrong,
 }
 
-/// What to do next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Send the client's request as it is, to the session as it is.
-    Forward,
-    /// Open a session on a node that has not failed this request.
-    Open,
-    /// PATCH everything from the first byte to the new session.
-    ReplayPatch,
-    /// PUT everything from the first byte, with its length, to the new session.
-    ReplayPut,
-    /// Commit the new session with an empty PUT.
-    Commit,
-    /// Ask for the blob by its digest.
-    Seek,
-    /// Hash what is kept.
-    Hash,
-    /// Give the client the node's answer.
-    Pass,
-    /// Tell the client that its bytes are stored, or its blob is, in our own words.
-    Acknowledge,
-    /// Tell the client that it failed.
-    Refuse(Refusal),
-}
-
-/// Why a request of a push fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// The node was lost and the bytes are not kept, or the tries are used up.
-    Lost,
-    /// No node was up for as long as we were willing to wait.
-    NoNode,
-}
-
 /// What the machine waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -165,6 +135,8 @@ pub struct Takeover {
     /// The same credentials were accepted before in this push.
     authorized: bool,
     hashed: bool,
+    /// What the client gets if nobody can take over.
+    last_word: Action,
 }
 
 impl Takeover {
@@ -189,10 +161,11 @@ impl Takeover {
             refused: 0,
             authorized,
             hashed: false,
+            last_word: Action::Refuse(Refusal::Lost),
         };
         let action = match session {
             Session::Clean => Action::Forward,
-            Session::Spent => this.restart(Refusal::Lost),
+            Session::Spent => this.restart(),
         };
         (this, action)
     }
@@ -232,16 +205,18 @@ impl Takeover {
                 self.protection = Protection::None;
                 self.over(Action::Refuse(Refusal::Lost))
             }
-            (State::Opening, Event::Opened) => self.replay(),
-            (State::Opening, Event::Lost(_)) => self.restart(Refusal::Lost),
+            (State::Opening, Event::Opened) if self.protection == Protection::Kept => self.replay(),
+            (State::Opening, Event::Lost(_)) => self.give_up_on_node(),
             (State::Opening, Event::Answered(answer)) => match answer {
-                Answer::Trouble => self.restart(Refusal::Lost),
                 Answer::Unauthorized => self.unauthorized(),
-                Answer::Accepted
+                Answer::Final => self.over(Action::Pass),
+                // None of these is an answer to the question for a session: above all, a word of success
+                // must not reach a client whose bytes are nowhere.
+                Answer::Trouble
+                | Answer::Accepted
                 | Answer::Created
                 | Answer::SessionUnknown
-                | Answer::DigestInvalid
-                | Answer::Final => self.over(Action::Pass),
+                | Answer::DigestInvalid => self.give_up_on_node(),
             },
             (State::Forwarding | State::Replaying | State::Committing, Event::Lost(sent)) => {
                 self.lost(sent)
@@ -251,13 +226,13 @@ impl Takeover {
             }
             (State::Seeking, Event::Sought(sought)) => match sought {
                 Sought::Found => self.over(Action::Acknowledge),
-                Sought::Missing | Sought::Unknown => self.restart(Refusal::Lost),
+                Sought::Missing | Sought::Unknown => self.restart(),
             },
             (State::Hashing, Event::Hashed(hashed)) => match hashed {
-                Hashed::Right => self.restart(Refusal::Lost),
+                Hashed::Right => self.give_up_on_node(),
                 Hashed::Wrong => self.over(Action::Pass),
             },
-            (State::Seeking | State::Hashing, Event::Lost(_)) => self.restart(Refusal::Lost),
+            (State::Seeking | State::Hashing, Event::Lost(_)) => self.restart(),
             // Whoever drives tells what does not belong here: nothing good can come of going on.
             (
                 State::Opening
@@ -283,10 +258,11 @@ impl Takeover {
     }
 
     fn lost(&mut self, sent: Sent) -> Action {
+        self.last_word = Action::Refuse(Refusal::Lost);
         if self.commits() && sent == Sent::Wholly {
             self.seek()
         } else {
-            self.restart(Refusal::Lost)
+            self.restart()
         }
     }
 
@@ -297,24 +273,19 @@ impl Takeover {
                 self.state = State::Committing;
                 Action::Commit
             }
-            Answer::Accepted | Answer::Created => {
-                let own = self.state == State::Forwarding;
-                self.over(if own {
-                    Action::Pass
-                } else {
-                    Action::Acknowledge
-                })
-            }
+            Answer::Accepted if !commits => self.done(),
+            Answer::Created if commits => self.done(),
             Answer::SessionUnknown => {
                 self.unknown += 1;
-                if self.unknown > UNKNOWN || self.protection == Protection::None {
-                    // The client can start again: it understands this answer.
+                // A client that is told so can start again.
+                self.last_word = Action::Pass;
+                if self.unknown > UNKNOWN {
                     self.over(Action::Pass)
                 } else if commits {
                     // An earlier commit of ours may have won.
                     self.seek()
                 } else {
-                    self.restart(Refusal::Lost)
+                    self.restart()
                 }
             }
             Answer::DigestInvalid if !self.hashed && self.protection == Protection::Kept => {
@@ -322,9 +293,9 @@ impl Takeover {
                 self.state = State::Hashing;
                 Action::Hash
             }
-            // Harbor answers 500 after the bytes were stored as well as before.
-            Answer::Trouble if commits => self.seek(),
-            Answer::Trouble => self.restart(Refusal::Lost),
+            // Harbor answers 500 after the bytes were stored as well as before; and a success of the wrong
+            // kind says nothing either.
+            Answer::Trouble | Answer::Accepted | Answer::Created => self.lost(Sent::Wholly),
             Answer::Unauthorized => self.unauthorized(),
             Answer::DigestInvalid | Answer::Final => self.over(Action::Pass),
         }
@@ -335,7 +306,7 @@ impl Takeover {
         self.refused += 1;
         let elsewhere = self.authorized && self.refused <= UNAUTHORIZED;
         if elsewhere && self.protection == Protection::Kept && self.attempts > 0 {
-            self.restart(Refusal::Lost)
+            self.give_up_on_node()
         } else {
             self.over(Action::Pass)
         }
@@ -346,13 +317,28 @@ impl Takeover {
         Action::Seek
     }
 
-    fn restart(&mut self, refusal: Refusal) -> Action {
+    fn give_up_on_node(&mut self) -> Action {
+        self.last_word = Action::Refuse(Refusal::Lost);
+        self.restart()
+    }
+
+    fn restart(&mut self) -> Action {
         if self.protection == Protection::None || self.attempts == 0 {
-            return self.over(Action::Refuse(refusal));
+            return self.over(self.last_word);
         }
         self.attempts -= 1;
         self.state = State::Opening;
         Action::Open
+    }
+
+    /// The client's request has been done, by its own node or by another.
+    fn done(&mut self) -> Action {
+        let own = self.state == State::Forwarding;
+        self.over(if own {
+            Action::Pass
+        } else {
+            Action::Acknowledge
+        })
     }
 
     fn replay(&mut self) -> Action {
@@ -369,29 +355,10 @@ impl Takeover {
     }
 }
 
-impl Action {
-    fn is_last(self) -> bool {
-        match self {
-            Self::Pass | Self::Acknowledge | Self::Refuse(_) => true,
-            Self::Forward
-            | Self::Open
-            | Self::ReplayPatch
-            | Self::ReplayPut
-            | Self::Commit
-            | Self::Seek
-            | Self::Hash => false,
-        }
-    }
-
-    fn needs_kept_bytes(self) -> bool {
-        matches!(
-            self,
-            Self::Open | Self::ReplayPatch | Self::ReplayPut | Self::Hash
-        )
-    }
-}
-
 /// After a second unknown session on a fresh node, the client's own retry is the better one.
 const UNKNOWN: u32 = 1;
 /// A second node that refuses the same credentials is right.
 const UNAUTHORIZED: u32 = 1;
+
+#[cfg(test)]
+mod tests;

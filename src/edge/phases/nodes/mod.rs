@@ -1,5 +1,8 @@
 //! The nodes as a push sees them: whichever is next, asked on the client's behalf.
 
+mod claim;
+mod search;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -7,7 +10,8 @@ use http::{HeaderValue, Method, StatusCode, header};
 use pingora::http::RequestHeader;
 
 use crate::fleet::node::NodeId;
-use crate::observe::labels::{Attempt, RetryReason};
+use crate::observe::labels::{Attempt, TakeoverReason, Unprotected};
+use crate::registry::digest::Digest;
 use crate::registry::error::parse_envelope;
 use crate::registry::route::{Route, Target};
 use crate::rewrite::location::path_and_query;
@@ -20,11 +24,13 @@ use crate::upstream::Failure;
 use crate::upstream::peer::Pace;
 
 use super::super::exchange::Exchange;
-use super::super::fault::NodeTrouble;
+use super::super::fault::{Fault, NodeTrouble};
 use super::super::plan::STATE;
 use super::super::snapshot::Place;
 use super::Edge;
 use super::flight::Attempted;
+use super::push::wanted;
+use claim::Claim;
 
 /// One push on its way through the nodes.
 pub(super) struct Pusher<'a> {
@@ -34,9 +40,25 @@ pub(super) struct Pusher<'a> {
     base: RequestHeader,
     /// The length that the client announced for its body.
     length: Option<u64>,
+    /// Where the part that the client sends now belongs in its own words, if it says so.
+    claimed: Claim,
     node: NodeId,
     location: String,
     takeovers: u32,
+    /// Why the next node is needed.
+    reason: TakeoverReason,
+    /// Who gave the latest answer.
+    answerer: Option<Arc<Place>>,
+}
+
+/// What became of the upload's place in the fleet.
+pub(super) struct Backend {
+    /// The node that has the session now.
+    pub(super) node: NodeId,
+    /// The session's own address there.
+    pub(super) location: String,
+    pub(super) takeovers: u32,
+    pub(super) answerer: Option<Arc<Place>>,
 }
 
 impl<'a> Pusher<'a> {
@@ -47,20 +69,28 @@ impl<'a> Pusher<'a> {
         transfer: &Transfer,
     ) -> Self {
         let (node, location) = (transfer.node.clone(), transfer.location.clone());
+        let claimed = Claim::read(&base.headers, transfer.acknowledged);
         Self {
             edge,
             exchange,
             base,
             length,
+            claimed,
             node,
             location,
             takeovers: 0,
+            reason: TakeoverReason::Address,
+            answerer: None,
         }
     }
 
-    /// The node that has the session now, the session's own address, and how often that changed.
-    pub(super) fn into_backend(self) -> (NodeId, String, u32) {
-        (self.node, self.location, self.takeovers)
+    pub(super) fn into_backend(self) -> Backend {
+        Backend {
+            node: self.node,
+            location: self.location,
+            takeovers: self.takeovers,
+            answerer: self.answerer,
+        }
     }
 
     /// What the client asks for beside our token: the digest, above all.
@@ -69,9 +99,8 @@ impl<'a> Pusher<'a> {
         query.map(|query| query.to_string())
     }
 
-    fn digest(&self) -> Option<String> {
-        let digest = self.target()?.query.as_ref()?.find_decoded("digest");
-        digest.map(std::borrow::Cow::into_owned)
+    fn digest(&self) -> Option<Digest> {
+        wanted(self.target()?)
     }
 
     fn path(&self) -> String {
@@ -91,6 +120,14 @@ impl<'a> Pusher<'a> {
             None => request.insert_header(header::TRANSFER_ENCODING, "chunked"),
         }
         .ok()?;
+        Some(request)
+    }
+
+    /// A request of ours, without a body.
+    fn question(&self, method: Method, path: &str) -> Option<RequestHeader> {
+        let mut request = self.request(method, path, Some(0))?;
+        request.remove_header(&header::CONTENT_TYPE);
+        request.remove_header(&header::CONTENT_RANGE);
         Some(request)
     }
 
@@ -117,11 +154,7 @@ impl<'a> Pusher<'a> {
         if let Some(upload) = relay.and_then(|relay| relay.upload.as_mut()) {
             upload.node.clone_from(&self.node);
         }
-        let found = self.edge.next_place(self.exchange).await;
-        let place = found.map_err(|fault| {
-            self.exchange.fault = Some(fault);
-            Failure::NoNode
-        })?;
+        let place = self.next_place().await?;
         if *place.node.id() == self.node {
             Ok(place)
         } else {
@@ -136,6 +169,7 @@ impl<'a> Pusher<'a> {
         request: RequestHeader,
     ) -> Result<Reply, Failure> {
         let mut flight = self.begin(place, request, Pace::Read).await?;
+        flight.end().await?;
         flight.head().await?;
         flight.reply().await
     }
@@ -168,38 +202,27 @@ impl Nodes for Pusher<'_> {
     }
 
     async fn open(&mut self) -> Result<Opening, Failure> {
-        if self.takeovers > 0 || self.exchange.asked > 0 {
-            if !self.edge.may_retry(RetryReason::Lost) {
-                return Err(Failure::NoNode);
-            }
+        if self.exchange.asked > 0 {
             self.exchange.patience = None;
-            // It lives perhaps, but has shown that it is of no use to this push.
-            self.exchange.shun(&self.node);
+            self.earn_retry().await?;
         }
         self.exchange.detach();
         let mut broken = 0;
         loop {
-            let found = self.edge.next_place(self.exchange).await;
-            let Ok(place) = found else {
-                return Err(Failure::NoNode);
-            };
+            let place = self.next_place().await?;
             let Some(Route::Upload(repository, _)) = self.route() else {
                 return Err(Failure::NoNode);
             };
             let path = format!("/v2/{repository}/blobs/uploads/");
-            let mut request = self
-                .request(Method::POST, &path, Some(0))
-                .ok_or(Failure::NoNode)?;
-            for name in [header::CONTENT_TYPE, header::CONTENT_RANGE] {
-                request.remove_header(&name);
-            }
+            let request = self.question(Method::POST, &path).ok_or(Failure::NoNode)?;
             // Nothing was replayed yet: others are asked, for as long as the client may wait. Nodes that take the
             // request and break off are not away, and are asked no more often than any request allows.
             let reply = match self.session(Arc::clone(&place), request).await {
                 Ok(reply) if is_away(&reply) => {
-                    let trouble = NodeTrouble::BadAnswer;
-                    self.edge
-                        .blame(self.exchange, trouble, Attempt::GatewayError);
+                    self.fail(TakeoverReason::ConnectFailed);
+                    let bad = NodeTrouble::BadAnswer;
+                    self.edge.blame(self.exchange, bad, Attempt::GatewayError);
+                    self.earn_retry().await?;
                     continue;
                 }
                 Ok(reply) => reply,
@@ -209,6 +232,7 @@ impl Nodes for Pusher<'_> {
                         return Err(failure);
                     }
                     self.lost(failure);
+                    self.earn_retry().await?;
                     continue;
                 }
                 Err(failure) => {
@@ -216,19 +240,15 @@ impl Nodes for Pusher<'_> {
                     continue;
                 }
             };
-            let location = reply
-                .head
-                .headers
-                .get(header::LOCATION)
-                .and_then(path_and_query);
-            return match (reply.head.status, location) {
+            let location = reply.head.headers.get(header::LOCATION);
+            return match (reply.head.status, location.and_then(path_and_query)) {
                 (StatusCode::ACCEPTED, Some(location)) => {
-                    let from = std::mem::replace(&mut self.node, place.node.id().clone());
-                    location.clone_into(&mut self.location);
-                    self.takeovers += 1;
-                    let id = &self.exchange.request_id;
-                    tracing::info!(request_id = id, %from, to = %self.node, "upload taken over");
+                    self.moved(&place, location.to_owned());
                     Ok(Opening::Opened)
+                }
+                (status, _) if status.is_success() => {
+                    self.lost(Failure::Broken);
+                    continue;
                 }
                 _ => Ok(Opening::Refused(Box::new(reply))),
             };
@@ -253,50 +273,17 @@ impl Nodes for Pusher<'_> {
     }
 
     async fn seek(&mut self, length: u64) -> Sought {
-        let Some(digest) = self.digest() else {
-            return Sought::Unknown;
-        };
-        let Some(Route::Upload(repository, _)) = self.route() else {
+        let (Some(digest), Some(Route::Upload(repository, _))) = (self.digest(), self.route())
+        else {
             return Sought::Unknown;
         };
         let path = format!("/v2/{repository}/blobs/{digest}");
+        let Some(mut request) = self.question(Method::HEAD, &path) else {
+            return Sought::Unknown;
+        };
+        request.remove_header(&header::CONTENT_LENGTH);
         self.exchange.detach();
-        let mut sought = Sought::Unknown;
-        for _ in 0..self.exchange.snapshot.targets.len().min(MOST_SOUGHT) {
-            let Ok(place) = self.edge.next_place(self.exchange).await else {
-                return sought;
-            };
-            let Some(mut request) = self.request(Method::HEAD, &path, Some(0)) else {
-                break;
-            };
-            for name in [
-                header::CONTENT_TYPE,
-                header::CONTENT_RANGE,
-                header::CONTENT_LENGTH,
-            ] {
-                request.remove_header(&name);
-            }
-            Edge::take(self.exchange, Arc::clone(&place));
-            let timeouts = &self.exchange.snapshot.timeouts;
-            let answer = match self.edge.live.fetch(&place.target, timeouts, request).await {
-                Ok(answer) => answer,
-                Err(failure) => {
-                    self.lost(failure);
-                    continue;
-                }
-            };
-            let told = answer.head.headers.get(header::CONTENT_LENGTH);
-            let told = told.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-            match answer.head.status {
-                StatusCode::OK if told == Some(length) => {
-                    self.node = place.node.id().clone();
-                    return Sought::Found;
-                }
-                StatusCode::NOT_FOUND => sought = Sought::Missing,
-                _ => {}
-            }
-        }
-        sought
+        self.ask_around(&request, length).await
     }
 
     fn classify(&mut self, reply: &Reply) -> Answer {
@@ -304,15 +291,38 @@ impl Nodes for Pusher<'_> {
             return Answer::Final;
         };
         let (status, headers) = (reply.head.status, &reply.head.headers);
-        let answer = classify(route, &self.base.method, status, headers, &reply.body);
-        let location = headers.get(header::LOCATION).and_then(path_and_query);
-        if answer == Answer::Accepted
-            && let Some(location) = location
-        {
-            location.clone_into(&mut self.location);
-        }
-        if answer == Answer::Trouble {
-            self.edge.blame_for(self.exchange, reply);
+        let method = &self.base.method;
+        let answer = classify(route, method, status, headers, &reply.body);
+        let current = self.exchange.current.as_ref();
+        self.answerer = current.map(|current| Arc::clone(&current.place));
+        match answer {
+            Answer::Accepted => {
+                let location = headers.get(header::LOCATION).and_then(path_and_query);
+                if let Some(location) = location {
+                    location.clone_into(&mut self.location);
+                }
+            }
+            // The bytes are not meant to go where they would go: any node says so.
+            Answer::SessionUnknown
+                if status == StatusCode::RANGE_NOT_SATISFIABLE
+                    && self.claimed == Claim::Elsewhere =>
+            {
+                return Answer::Final;
+            }
+            Answer::SessionUnknown => self.fail(TakeoverReason::UnknownSession),
+            Answer::DigestInvalid => self.fail(TakeoverReason::DigestInvalid),
+            Answer::Unauthorized => {
+                self.fail(TakeoverReason::Unauthorized);
+                if self.failed_late() {
+                    return Answer::Trouble;
+                }
+            }
+            Answer::Trouble => {
+                self.fail(TakeoverReason::BadAnswer);
+                self.exchange.fault = Some(Fault::Node(NodeTrouble::BadAnswer));
+                self.edge.blame_for(self.exchange, reply);
+            }
+            Answer::Created | Answer::Final => {}
         }
         answer
     }
@@ -322,29 +332,65 @@ impl Nodes for Pusher<'_> {
             .iter()
             .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         match self.digest() {
-            Some(digest) if digest == format!("sha256:{hex}") => Hashed::Right,
+            Some(digest) if digest.algorithm() == "sha256" && digest.encoded() == hex => {
+                Hashed::Right
+            }
             Some(_) | None => Hashed::Wrong,
         }
     }
 
     fn lost(&mut self, failure: Failure) {
-        let (trouble, attempt) = match failure {
+        let (trouble, attempt, reason) = match failure {
             Failure::NoNode => return,
-            Failure::Unreachable => (NodeTrouble::Unreachable, Attempt::ConnectFailed),
-            Failure::Unverified => (NodeTrouble::Unverified, Attempt::ConnectFailed),
-            Failure::Broken => (NodeTrouble::Broken, Attempt::LostMidway),
-            Failure::Stalled => (NodeTrouble::Stalled, Attempt::Stalled),
+            Failure::Unreachable => (
+                NodeTrouble::Unreachable,
+                Attempt::ConnectFailed,
+                TakeoverReason::ConnectFailed,
+            ),
+            Failure::Unverified => (
+                NodeTrouble::Unverified,
+                Attempt::ConnectFailed,
+                TakeoverReason::ConnectFailed,
+            ),
+            Failure::Broken => (
+                NodeTrouble::Broken,
+                Attempt::LostMidway,
+                TakeoverReason::Lost,
+            ),
+            Failure::Stalled => (
+                NodeTrouble::Stalled,
+                Attempt::Stalled,
+                TakeoverReason::Stalled,
+            ),
         };
+        self.fail(reason);
         self.edge.blame(self.exchange, trouble, attempt);
     }
 
     fn unprotected(&mut self, why: Full) {
-        let id = &self.exchange.request_id;
-        tracing::warn!(
-            request_id = id,
-            reason = why.as_str(),
-            "upload goes on unprotected"
-        );
+        let (id, reason) = (&self.exchange.request_id, why.as_str());
+        tracing::warn!(request_id = id, reason, "upload goes on unprotected");
+        self.edge.metrics.upload_unprotected(match why {
+            Full::Upload => Unprotected::UploadLimit,
+            Full::Total => Unprotected::TotalLimit,
+            Full::Disk => Unprotected::DiskShare,
+            Full::Failed => Unprotected::DiskFailed,
+        });
+    }
+
+    fn replayed(&mut self, bytes: u64) {
+        self.edge.metrics.upload_replayed(bytes);
+    }
+}
+
+impl Pusher<'_> {
+    /// The node that has the request failed it.
+    fn fail(&mut self, reason: TakeoverReason) {
+        self.reason = reason;
+        let current = self.exchange.current.as_ref();
+        let node = current.map_or(&self.node, |current| current.place.node.id());
+        let node = node.clone();
+        self.exchange.shun(&node);
     }
 }
 
@@ -352,6 +398,3 @@ impl Nodes for Pusher<'_> {
 fn is_away(reply: &Reply) -> bool {
     matches!(reply.head.status.as_u16(), 502..=504) && parse_envelope(&reply.body).is_none()
 }
-
-/// Nodes that are asked whether a blob is there.
-const MOST_SOUGHT: usize = 3;
