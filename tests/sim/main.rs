@@ -15,9 +15,15 @@
 
 mod download;
 mod seeds;
+mod upload;
 mod world;
 
 #[test]
 fn downloads_survive_whatever_their_nodes_do() {
     seeds::sweep("downloads", 120_000, &download::OUTCOMES, download::run);
+}
+
+#[test]
+fn uploads_survive_whatever_their_nodes_do() {
+    seeds::sweep("uploads", 100_000, &upload::OUTCOMES, upload::run);
 }
