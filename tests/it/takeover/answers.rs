@@ -6,7 +6,7 @@ use crate::harness::certs::Offer;
 use crate::harness::core::{Injection, RequestBody};
 
 use super::courier::{Form, Moment};
-use super::survive::{Ordeal, SIZE, tell, undergo};
+use super::survive::{SIZE, tell, undergo};
 use super::trial::Trial;
 
 /// What a sick node says: status, type and body.
@@ -37,81 +37,6 @@ fn injection(number: usize, method: &str, body: RequestBody) -> Injection {
     kind.clone_into(&mut injection.content_type);
     injection.request_body = body;
     injection
-}
-
-/// When the nonsense comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum When {
-    /// As soon as the head of the request is there.
-    Head,
-    /// When half of the body was sent.
-    Middle,
-    /// After all of the body.
-    End,
-}
-
-/// The node that has the upload answers nonsense to the request with its bytes, once.
-async fn nonsense(
-    trial: &mut Trial,
-    offer: Offer,
-    form: Form,
-    (number, when): (usize, When),
-) -> Ordeal {
-    let courier = trial.courier(offer).await;
-    let method = if form == Form::Put { "PUT" } else { "PATCH" };
-    let strike = async |trial: &mut Trial, holder: usize, moment| {
-        if moment == Moment::Begun {
-            let node = trial.node(holder);
-            let body = match when {
-                When::Head | When::Middle => RequestBody::Ignored,
-                When::End => RequestBody::Read,
-            };
-            node.inject(injection(number, method, body)).await;
-            if when == When::Middle {
-                // It reads nothing yet, and so it answers nothing.
-                node.core.pause();
-            }
-        }
-        if moment == Moment::Body(50) && when == When::Middle {
-            trial.reached(holder).await;
-            trial.node(holder).core.resume();
-        }
-    };
-    let ordeal = undergo(trial, &courier, (form, SIZE), strike).await;
-    let told = NONSENSE[number];
-    tell(
-        &format!("{} {} at {when:?}, {form:?} over {offer:?}", told.0, told.1),
-        &ordeal,
-        Duration::ZERO,
-    );
-    ordeal
-}
-
-async fn each_nonsense(offer: Offer, form: Form) {
-    let mut trial = Trial::set().await;
-    for when in [When::Head, When::Middle, When::End] {
-        for number in 0..NONSENSE.len() {
-            let ordeal = nonsense(&mut trial, offer, form, (number, when)).await;
-            let keeper = ordeal.expect_one_takeover();
-            ordeal.expect_whole(&trial, keeper);
-            trial.stage.balancer.all_up(3).await;
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_streamed_push_leaves_a_node_that_answers_nonsense() {
-    each_nonsense(Offer::Http1, Form::Streamed).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_push_of_known_length_leaves_a_node_that_answers_nonsense() {
-    each_nonsense(Offer::Http2, Form::Patched).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_push_in_one_put_leaves_a_node_that_answers_nonsense() {
-    each_nonsense(Offer::Http1, Form::Put).await;
 }
 
 /// One part of a node dies under the push: nginx or core say so in their own words.
