@@ -39,6 +39,54 @@ fn injection(number: usize, method: &str, body: RequestBody) -> Injection {
     injection
 }
 
+/// When the nonsense comes, of the request with the bytes.
+const WHEN: [RequestBody; 3] = [
+    RequestBody::Ignored,
+    RequestBody::UpTo(SIZE as u64 / 2),
+    RequestBody::Read,
+];
+
+/// The node that has the upload answers nonsense to the request with its bytes, once.
+async fn each_nonsense(offer: Offer, form: Form) {
+    let mut trial = Trial::set().await;
+    let courier = trial.courier(offer).await;
+    let method = if form == Form::Put { "PUT" } else { "PATCH" };
+    for when in WHEN {
+        for (number, told) in NONSENSE.into_iter().enumerate() {
+            let strike = async |trial: &mut Trial, holder: usize, moment| {
+                if moment == Moment::Begun {
+                    let nonsense = injection(number, method, when);
+                    trial.node(holder).inject(nonsense).await;
+                }
+            };
+            let ordeal = undergo(&mut trial, &courier, (form, SIZE), strike).await;
+            tell(
+                &format!("{} {}, {when:?}, {form:?} over {offer:?}", told.0, told.1),
+                &ordeal,
+                Duration::ZERO,
+            );
+            let keeper = ordeal.expect_one_takeover();
+            ordeal.expect_whole(&trial, keeper);
+            trial.stage.balancer.all_up(3).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_streamed_push_leaves_a_node_that_answers_nonsense() {
+    each_nonsense(Offer::Http1, Form::Streamed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_of_known_length_leaves_a_node_that_answers_nonsense() {
+    each_nonsense(Offer::Http2, Form::Patched).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_in_one_put_leaves_a_node_that_answers_nonsense() {
+    each_nonsense(Offer::Http1, Form::Put).await;
+}
+
 /// One part of a node dies under the push: nginx or core say so in their own words.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_push_leaves_a_node_that_lost_its_registry_or_its_core() {

@@ -8,7 +8,7 @@ use crate::harness::node::Common;
 
 use super::courier::{Form, Moment};
 use super::survive::{Case, survive, tell, undergo, undisturbed};
-use super::trial::{Fault, Trial};
+use super::trial::{Fault, TIMER, Trial};
 
 /// Stops the node of a push at each of its moments.
 async fn stopped_at_each_moment(offer: Offer, form: Form) {
@@ -27,7 +27,7 @@ async fn stopped_at_each_moment(offer: Offer, form: Form) {
             fault,
         };
         let ordeal = survive(&mut trial, &courier, case, usual).await;
-        let most = Duration::from_secs(5);
+        let most = 2 * TIMER + Duration::from_secs(2);
         assert!(ordeal.took < most, "{case:?} took {:?}", ordeal.took);
     }
 }
@@ -94,8 +94,10 @@ async fn a_node_that_hangs_unseen_by_probes_costs_its_timer_once() {
             node.resume();
         }
         ordeal.expect_whole(&trial, ordeal.expect_one_takeover());
-        // One timer of the request, and of what is asked after it at the most one more.
-        let most = Duration::from_secs(4);
+        // The timer of the request, which is twice as long for a commit, and of what is asked after it at the
+        // most one more.
+        let timers = if form == Form::Put { 3 } else { 2 };
+        let most = timers * TIMER + Duration::from_secs(2);
         assert!(ordeal.took < most, "{form:?} took {:?}", ordeal.took);
     }
 }

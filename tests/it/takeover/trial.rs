@@ -1,5 +1,7 @@
 //! Three nodes behind a balancer that is quick to lose patience, and what befalls them.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::harness::balancer::config::Config;
@@ -189,9 +191,16 @@ impl Trial {
 
 /// Timers that a test can wait for.
 pub(super) fn hasten(config: &mut Config) {
-    config.set("upstream", "connect_timeout", "1s");
-    config.set("upstream", "write_timeout", "1s");
-    config.set("upstream", "read_timeout", "1s");
-    config.set("upstream", "commit_timeout", "2s");
+    for timer in ["connect_timeout", "write_timeout", "read_timeout"] {
+        config.set("upstream", timer, format!("{}s", TIMER.as_secs()));
+    }
+    config.set(
+        "upstream",
+        "commit_timeout",
+        format!("{}s", 2 * TIMER.as_secs()),
+    );
     config.set("retry", "patience", "20s");
 }
+
+/// How long a node may be silent. A good one on a busy machine must not be, and tests wait for a bad one.
+pub(super) const TIMER: Duration = Duration::from_secs(3);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use http_body_util::BodyExt;
 use hyper::Request;
 use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
@@ -96,6 +97,8 @@ pub enum RequestBody {
     Read,
     /// The answer comes early, as distribution does it for a stale upload.
     Ignored,
+    /// The answer comes when so many bytes of it were read.
+    UpTo(u64),
 }
 
 impl Switches {
@@ -142,8 +145,17 @@ impl Injection {
     }
 
     pub(super) async fn carry_out(self, request: Request<Incoming>) -> Answer {
-        if self.request_body == RequestBody::Read {
-            drop(http_body_util::BodyExt::collect(request.into_body()).await);
+        let wanted = match self.request_body {
+            RequestBody::Read => u64::MAX,
+            RequestBody::Ignored => 0,
+            RequestBody::UpTo(wanted) => wanted,
+        };
+        let (mut body, mut had) = (request.into_body(), 0);
+        while had < wanted {
+            let Some(Ok(frame)) = body.frame().await else {
+                break;
+            };
+            had += frame.data_ref().map_or(0, |data| data.len() as u64);
         }
         answer::text(self.status, &self.content_type, self.body)
     }
