@@ -105,19 +105,25 @@ async fn each_request_has_one_record_with_the_fields_of_the_conventions() {
     for record in &records {
         assert_fields(record);
     }
-    for (number, (method, path, status, route, fault)) in REQUESTS.into_iter().enumerate() {
-        for (record, protocol) in records[2 * number..].iter().zip(["HTTP/1.1", "HTTP/2"]) {
+    // A client may be answered before its record is written, and send its next request on another connection.
+    let of = |method: &str, path: &str, route: &str, protocol: &str| {
+        let id = format!("id-{}", path.len());
+        let mut same = records.iter().filter(|record| {
+            record["request_id"] == id.as_str()
+                && record["route"] == route
+                && record["method"] == method
+                && record["protocol"] == protocol
+        });
+        let record = same.next().expect("a record of each request");
+        assert!(same.next().is_none(), "{method} {path} over {protocol}");
+        record
+    };
+    for (method, path, status, route, fault) in REQUESTS {
+        for protocol in ["HTTP/1.1", "HTTP/2"] {
+            let record = of(method, path, route, protocol);
             let shown = format!("{method} {path}: {record}");
-            assert_eq!(record["method"], method, "{shown}");
             assert_eq!(record["status"], status, "{shown}");
-            assert_eq!(record["route"], route, "{shown}");
-            assert_eq!(record["protocol"], protocol, "{shown}");
             assert_eq!(record["tls"], "TLSv1.3", "{shown}");
-            assert_eq!(
-                record["request_id"],
-                format!("id-{}", path.len()),
-                "{shown}"
-            );
             assert_eq!(
                 record["fault"].as_str().unwrap_or_default(),
                 fault,
@@ -137,18 +143,17 @@ async fn each_request_has_one_record_with_the_fields_of_the_conventions() {
             assert_eq!(record["outcome"], outcome, "{shown}");
         }
     }
-    let put = &records[4];
+    let put = of("PUT", "/v2/lab/app/manifests/v2", "manifest", "HTTP/1.1");
     assert_eq!(
         (&put["repo"], &put["reference"]),
         (&"lab/app".into(), &"v2".into())
     );
     assert_eq!((&put["bytes_in"], &put["attempt"]), (&5.into(), &1.into()));
     assert!(put["first_byte_ms"].as_f64() <= put["total_ms"].as_f64());
-    let malformed = &records[count - 1];
-    assert_eq!(
-        (&malformed["status"], &malformed["fault"]),
-        (&400.into(), &"malformed".into())
-    );
+    let mut faults = records
+        .iter()
+        .map(|record| (&record["status"], &record["fault"]));
+    assert!(faults.any(|told| told == (&400.into(), &"malformed".into())));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,21 +171,19 @@ async fn the_text_form_says_the_same_in_one_line_each() {
     })
     .await;
     assert_eq!(lines.len(), count);
-    for (number, (method, path, status, route, fault)) in REQUESTS.into_iter().enumerate() {
-        for line in &lines[2 * number..2 * number + 2] {
-            let mut wanted = vec![
-                format!(" method={method} "),
-                format!(" route={route} "),
-                format!(" status={status} "),
-                format!(" request_id=id-{} ", path.len()),
-            ];
-            if !fault.is_empty() {
-                wanted.push(format!(" fault={fault} "));
-            }
-            for part in wanted {
-                assert!(line.contains(&part), "{part}: {line}");
-            }
+    for (method, path, status, route, fault) in REQUESTS {
+        let mut wanted = vec![
+            format!(" method={method} "),
+            format!(" route={route} "),
+            format!(" status={status} "),
+            format!(" request_id=id-{} ", path.len()),
+        ];
+        if !fault.is_empty() {
+            wanted.push(format!(" fault={fault} "));
         }
+        let as_wanted = |line: &&String| wanted.iter().all(|part| line.contains(part));
+        let both = lines.iter().filter(as_wanted).count();
+        assert_eq!(both, 2, "{wanted:?}: {lines:#?}");
     }
 }
 
