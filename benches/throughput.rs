@@ -39,10 +39,14 @@ mod h2;
 mod load;
 #[path = "throughput/measure.rs"]
 mod measure;
+#[path = "throughput/mortal.rs"]
+mod mortal;
 #[path = "throughput/node.rs"]
 mod node;
 #[path = "throughput/plan.rs"]
 mod plan;
+#[path = "throughput/rescue.rs"]
+mod rescue;
 #[path = "throughput/resident.rs"]
 mod resident;
 #[path = "throughput/system.rs"]

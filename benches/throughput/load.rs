@@ -11,6 +11,7 @@ use super::client::{Tally, Target, Version};
 use super::h1::{self, Framing};
 use super::h2;
 use super::plan::{MOST_HANDSHAKES, MOST_REQUESTS};
+use super::system::System;
 
 /// What is asked of a system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,11 @@ impl Work {
         Self::Push(Version::Two, Framing::Length, 8),
         Self::Handshakes,
     ];
+
+    /// Whether it says anything about a system that another does not.
+    pub(crate) fn concerns(self, system: System) -> bool {
+        matches!(self, Self::Push(..)) || !system.is_for_uploads()
+    }
 
     pub(crate) fn name(self) -> String {
         match self {
@@ -230,7 +236,7 @@ fn carried(bytes: u64) -> Tally {
 }
 
 /// Path and query of a Location, which must be ours: the load stays where it is.
-fn rest_of(location: &str) -> &str {
+pub(crate) fn rest_of(location: &str) -> &str {
     let start = location.find("/v2/");
     start.and_then(|start| location.get(start..)).unwrap()
 }

@@ -9,8 +9,9 @@ use super::bed::Bed;
 use super::client::{Tally, Target};
 use super::load::Work;
 use super::plan::{MIB, Plan};
+use super::rescue;
 use super::resident;
-use super::system::Running;
+use super::system::{Running, System};
 use super::table::Table;
 
 /// Measures what the plan wants and prints the table.
@@ -30,6 +31,10 @@ pub(crate) async fn run(plan: &Plan) {
             }
         }
     }
+    if plan.wants(rescue::NAME) && plan.systems.contains(&System::Pilotage) {
+        rescue::measure(&bed, plan, &mut table).await;
+        eprintln!("takeovers");
+    }
     if !works.is_empty() {
         let all: Vec<Running> = plan
             .systems
@@ -38,13 +43,14 @@ pub(crate) async fn run(plan: &Plan) {
             .collect();
         for running in &all {
             let target = Target::new(running.address, &bed.certificate);
-            for work in &works {
+            for work in works.iter().filter(|work| work.concerns(running.system)) {
                 work.run(&target, WARM_UP_BYTES, WARM_UP).await;
             }
         }
         for round in 0..plan.rounds {
             for work in &works {
-                for running in in_turn(&all, round) {
+                let all = in_turn(&all, round);
+                for running in all.filter(|running| work.concerns(running.system)) {
                     one(*work, running, &bed, plan, &mut table).await;
                 }
                 eprintln!("round {} {}", round + 1, work.name());

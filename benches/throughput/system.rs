@@ -1,5 +1,6 @@
 //! What is compared, each set up for streaming as well as its manual knows how.
 
+use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::thread::sleep;
@@ -19,7 +20,11 @@ pub(crate) enum System {
     /// No proxy: the node speaks TLS itself.
     Direct,
     Nginx,
+    /// The same, but it takes an upload whole before it asks the node, as it does unless it is told not to.
+    Buffering,
     Haproxy,
+    /// The same as the last, but nothing is kept of uploads.
+    Unspooled,
     Pilotage,
 }
 
@@ -32,13 +37,27 @@ pub(crate) struct Running {
 }
 
 impl System {
-    pub(crate) const ALL: [Self; 4] = [Self::Direct, Self::Nginx, Self::Haproxy, Self::Pilotage];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Direct,
+        Self::Nginx,
+        Self::Buffering,
+        Self::Haproxy,
+        Self::Unspooled,
+        Self::Pilotage,
+    ];
+
+    /// Whether it differs from another system only in what it does with uploads.
+    pub(crate) fn is_for_uploads(self) -> bool {
+        matches!(self, Self::Buffering | Self::Unspooled)
+    }
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Direct => "direct",
             Self::Nginx => "nginx",
+            Self::Buffering => "nginx buffering",
             Self::Haproxy => "haproxy",
+            Self::Unspooled => "pilotage without spool",
             Self::Pilotage => "pilotage",
         }
     }
@@ -47,23 +66,39 @@ impl System {
     pub(crate) fn start(self, bed: &Bed, plan: &Plan) -> Running {
         let running = match self {
             Self::Direct => direct(bed),
-            Self::Nginx => nginx(bed),
+            Self::Nginx | Self::Buffering => nginx(self, bed),
             Self::Haproxy => haproxy(bed),
-            Self::Pilotage => pilotage(bed, &plan.binary),
+            Self::Unspooled | Self::Pilotage => pilotage(self, &[bed.node], bed, plan),
         };
-        let until = Instant::now() + PATIENCE;
-        while TcpStream::connect(running.address).is_err() {
-            let log = std::fs::read_to_string(bed.path(&log_name(self))).unwrap_or_default();
-            assert!(Instant::now() < until, "{} is silent: {log}", self.as_str());
-            sleep(Duration::from_millis(20));
-        }
-        // A proxy of several processes or probes needs a moment to come to rest.
-        sleep(REST);
-        running
+        running.rest(bed)
     }
 
     fn run(self, bed: &Bed, program: &Path, arguments: &[&str]) -> Child {
         Child::start(PROXY_CORE, program, arguments, &bed.path(&log_name(self)))
+    }
+}
+
+/// Starts pilotage in front of these nodes, and waits until it takes connections.
+pub(crate) fn before(nodes: &[SocketAddr], bed: &Bed, plan: &Plan) -> Running {
+    pilotage(System::Pilotage, nodes, bed, plan).rest(bed)
+}
+
+impl Running {
+    fn rest(self, bed: &Bed) -> Self {
+        let until = Instant::now() + PATIENCE;
+        while TcpStream::connect(self.address).is_err() {
+            let system = self.system;
+            let log = std::fs::read_to_string(bed.path(&log_name(system))).unwrap_or_default();
+            assert!(
+                Instant::now() < until,
+                "{} is silent: {log}",
+                system.as_str()
+            );
+            sleep(Duration::from_millis(20));
+        }
+        // A proxy of several processes or probes needs a moment to come to rest.
+        sleep(REST);
+        self
     }
 }
 
@@ -84,21 +119,27 @@ fn direct(bed: &Bed) -> Running {
     }
 }
 
-fn nginx(bed: &Bed) -> Running {
+fn nginx(system: System, bed: &Bed) -> Running {
     let port = free_port();
-    let folder = bed.path("nginx");
+    let buffers = if system == System::Buffering {
+        "on"
+    } else {
+        "off"
+    };
+    let folder = bed.path(&format!("nginx-{buffers}"));
     std::fs::create_dir_all(&folder).unwrap();
     let text = NGINX
+        .replace("BUFFERS", buffers)
         .replace("FOLDER", folder.to_str().unwrap())
         .replace("PORT", &port.to_string())
         .replace("NODE", &bed.node.to_string())
         .replace("CHAIN", bed.certificate.chain_file.to_str().unwrap())
         .replace("KEY", bed.certificate.key_file.to_str().unwrap());
-    let file = bed.write("nginx.conf", &text);
+    let file = bed.write(&format!("{}.conf", system.as_str()), &text);
     let arguments = ["-e", "stderr", "-c", file.to_str().unwrap()];
-    let child = System::Nginx.run(bed, "nginx".as_ref(), &arguments);
+    let child = system.run(bed, "nginx".as_ref(), &arguments);
     Running {
-        system: System::Nginx,
+        system,
         address: (Ipv4Addr::LOCALHOST, port).into(),
         child,
     }
@@ -121,21 +162,37 @@ fn haproxy(bed: &Bed) -> Running {
     }
 }
 
-fn pilotage(bed: &Bed, binary: &Path) -> Running {
-    let text = PILOTAGE
-        .replace("STATE", bed.path("state").to_str().unwrap())
+fn pilotage(system: System, nodes: &[SocketAddr], bed: &Bed, plan: &Plan) -> Running {
+    let spool = match system {
+        System::Unspooled => "[spool]\nupload_limit = '0B'\n",
+        _ => "",
+    };
+    let mut text = PILOTAGE
+        .replace(
+            "STATE",
+            bed.path(&format!("state of {}", system.as_str()))
+                .to_str()
+                .unwrap(),
+        )
         .replace("NAME", NAME)
-        .replace("NODE", &bed.node.to_string())
         .replace("CHAIN", bed.certificate.chain_file.to_str().unwrap())
         .replace("KEY", bed.certificate.key_file.to_str().unwrap());
-    let file = bed.write("pilotage.toml", &text);
+    text.push_str(spool);
+    for (number, node) in nodes.iter().enumerate() {
+        writeln!(
+            text,
+            "[[node]]\nname = 'node-{number}'\nurl = 'http://{node}'"
+        )
+        .unwrap();
+    }
+    let file = bed.write(&format!("{}.toml", system.as_str()), &text);
     let arguments = ["run", "--config", file.to_str().unwrap()];
-    let mut child = System::Pilotage.run(bed, binary, &arguments);
+    let mut child = system.run(bed, &plan.binary, &arguments);
     let ready: serde_json::Value = serde_json::from_str(&child.line()).unwrap();
     let address = ready.pointer("/listeners/0/address");
     let address = address.and_then(|address| address.as_str()?.parse().ok());
     Running {
-        system: System::Pilotage,
+        system,
         address: address.unwrap_or_else(|| panic!("no address in {ready}")),
         child,
     }
@@ -180,7 +237,7 @@ http {
             proxy_set_header X-Forwarded-For $remote_addr;
             proxy_set_header X-Forwarded-Proto https;
             proxy_buffering off;
-            proxy_request_buffering off;
+            proxy_request_buffering BUFFERS;
             proxy_buffer_size 128k;
             proxy_buffers 4 128k;
             proxy_busy_buffers_size 256k;
@@ -231,9 +288,6 @@ key_file = 'KEY'
 [limits]
 connections_per_client = 20000
 requests_per_connection = 1000000
-[[node]]
-name = 'node'
-url = 'http://NODE'
 [health]
 probe = 'registry'
 [admin]
