@@ -3,11 +3,15 @@
 //! What is not declared here does not exist: `tests/tidy.rs` holds the code, the documentation and
 //! the dashboards against these tables.
 
+mod fields;
+
 use super::labels::{
     Attempt, ConnectionClose, Direction, Handshake, Label, Misfit, Outcome, Probe, Refusal, Reload,
     RetryReason, StatusClass, Synthesized, TakeoverKind, TakeoverReason, Task, TokenRefusal,
     Unprotected, Wait,
 };
+
+pub use self::fields::{LOG_FIELDS, RECORD_FIELDS};
 
 /// What operators may rely on about one metric.
 #[derive(Debug, Clone, Copy)]
@@ -311,64 +315,6 @@ pub const METRICS: &[Metric] = &[
     APP_TASK_LAST_SUCCESS,
     APP_BUILD,
     OBSERVE_LOG_DROPPED,
-];
-
-/// The fields of an access record, in the order in which they are written.
-pub const RECORD_FIELDS: &[&str] = &[
-    "request_id",
-    "client",
-    "method",
-    "host",
-    "protocol",
-    "tls",
-    "route",
-    "repo",
-    "reference",
-    "session",
-    "node",
-    "attempt",
-    "takeovers",
-    "status",
-    "fault",
-    "outcome",
-    "bytes_in",
-    "bytes_out",
-    "first_byte_ms",
-    "total_ms",
-];
-
-/// Further fields that log lines carry. None of them may hold a query, a header or a token.
-pub const LOG_FIELDS: &[&str] = &[
-    "address",
-    "addresses",
-    "certificate",
-    "component",
-    "count",
-    "dropped",
-    "elapsed_ms",
-    "error",
-    "file",
-    "from",
-    "hint",
-    "key",
-    "listener",
-    "message",
-    "misfit",
-    "names",
-    "nodes",
-    "problem",
-    "reason",
-    "remedy",
-    "running",
-    "signal",
-    "since_ms",
-    "state",
-    "task",
-    "to",
-    "traffic",
-    "until",
-    "version",
-    "why",
 ];
 
 #[cfg(test)]

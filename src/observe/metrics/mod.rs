@@ -3,14 +3,14 @@
 //! Whoever counts names no metric and no label: that is declared in `names` and `labels`. Series
 //! whose labels are fixed exist from the start, so that a first failure is a rise from zero.
 
+mod family;
+
 use std::fmt;
-use std::marker::PhantomData;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use prometheus::core::Collector;
 use prometheus::{
-    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry, TextEncoder,
+    Gauge, GaugeVec, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+    TextEncoder,
 };
 
 use super::labels::{
@@ -18,10 +18,11 @@ use super::labels::{
     RetryReason, StatusClass, Synthesized, TakeoverKind, TakeoverReason, Task, TokenRefusal,
     Unprotected, Wait,
 };
-use super::names::{self, Kind, Metric};
+use super::names;
 use super::record::Record;
 use crate::fleet::health::Standing;
 use crate::fleet::node::NodeId;
+use family::{Counters, counter, counters, float_gauge, float_gauges, gauge, gauges, histograms};
 
 /// Everything that is counted. Made once, in `app`, and passed down.
 pub struct Metrics {
@@ -307,84 +308,6 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.0.dec();
     }
-}
-
-/// A counter for each value of a fixed label, found without a look-up by name.
-struct Counters<L> {
-    children: Vec<IntCounter>,
-    label: PhantomData<L>,
-}
-
-impl<L: Label> Counters<L> {
-    fn new(registry: &Registry, metric: &Metric) -> Self {
-        let family = counters(registry, metric);
-        let children = L::NAMES
-            .iter()
-            .map(|name| family.with_label_values(&[name]))
-            .collect();
-        Self {
-            children,
-            label: PhantomData,
-        }
-    }
-
-    fn of(&self, value: L) -> &IntCounter {
-        self.children
-            .get(value.position())
-            .expect("every value of the label has its counter")
-    }
-}
-
-fn counter(registry: &Registry, metric: &Metric) -> IntCounter {
-    register(registry, IntCounter::with_opts(opts(metric)))
-}
-
-fn counters(registry: &Registry, metric: &Metric) -> IntCounterVec {
-    register(registry, IntCounterVec::new(opts(metric), &keys(metric)))
-}
-
-fn gauge(registry: &Registry, metric: &Metric) -> IntGauge {
-    register(registry, IntGauge::with_opts(opts(metric)))
-}
-
-fn gauges(registry: &Registry, metric: &Metric) -> IntGaugeVec {
-    register(registry, IntGaugeVec::new(opts(metric), &keys(metric)))
-}
-
-fn float_gauge(registry: &Registry, metric: &Metric) -> Gauge {
-    register(registry, Gauge::with_opts(opts(metric)))
-}
-
-fn float_gauges(registry: &Registry, metric: &Metric) -> GaugeVec {
-    register(registry, GaugeVec::new(opts(metric), &keys(metric)))
-}
-
-fn histograms(registry: &Registry, metric: &Metric) -> HistogramVec {
-    let bounds = match metric.kind {
-        Kind::Histogram(bounds) => bounds.to_vec(),
-        Kind::Counter | Kind::Gauge => Vec::new(),
-    };
-    let opts = HistogramOpts::new(metric.name, metric.help).buckets(bounds);
-    register(registry, HistogramVec::new(opts, &keys(metric)))
-}
-
-fn opts(metric: &Metric) -> Opts {
-    Opts::new(metric.name, metric.help)
-}
-
-fn keys(metric: &Metric) -> Vec<&'static str> {
-    metric.keys.iter().map(|key| key.name).collect()
-}
-
-fn register<C: Collector + Clone + 'static>(
-    registry: &Registry,
-    made: Result<C, prometheus::Error>,
-) -> C {
-    let made = made.expect("a declared metric is well formed, which a test proves");
-    registry
-        .register(Box::new(made.clone()))
-        .expect("a metric is declared once, which a test proves");
-    made
 }
 
 fn seconds(at: SystemTime) -> f64 {

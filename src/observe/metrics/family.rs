@@ -1,0 +1,90 @@
+//! Families of numbers, made from their declarations.
+
+use std::marker::PhantomData;
+
+use prometheus::core::Collector;
+use prometheus::{
+    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry,
+};
+
+use super::super::labels::Label;
+use super::super::names::{Kind, Metric};
+
+/// A counter for each value of a fixed label, found without a look-up by name.
+pub(super) struct Counters<L> {
+    children: Vec<IntCounter>,
+    label: PhantomData<L>,
+}
+
+impl<L: Label> Counters<L> {
+    pub(super) fn new(registry: &Registry, metric: &Metric) -> Self {
+        let family = counters(registry, metric);
+        let children = L::NAMES
+            .iter()
+            .map(|name| family.with_label_values(&[name]))
+            .collect();
+        Self {
+            children,
+            label: PhantomData,
+        }
+    }
+
+    pub(super) fn of(&self, value: L) -> &IntCounter {
+        self.children
+            .get(value.position())
+            .expect("every value of the label has its counter")
+    }
+}
+
+pub(super) fn counter(registry: &Registry, metric: &Metric) -> IntCounter {
+    register(registry, IntCounter::with_opts(opts(metric)))
+}
+
+pub(super) fn counters(registry: &Registry, metric: &Metric) -> IntCounterVec {
+    register(registry, IntCounterVec::new(opts(metric), &keys(metric)))
+}
+
+pub(super) fn gauge(registry: &Registry, metric: &Metric) -> IntGauge {
+    register(registry, IntGauge::with_opts(opts(metric)))
+}
+
+pub(super) fn gauges(registry: &Registry, metric: &Metric) -> IntGaugeVec {
+    register(registry, IntGaugeVec::new(opts(metric), &keys(metric)))
+}
+
+pub(super) fn float_gauge(registry: &Registry, metric: &Metric) -> Gauge {
+    register(registry, Gauge::with_opts(opts(metric)))
+}
+
+pub(super) fn float_gauges(registry: &Registry, metric: &Metric) -> GaugeVec {
+    register(registry, GaugeVec::new(opts(metric), &keys(metric)))
+}
+
+pub(super) fn histograms(registry: &Registry, metric: &Metric) -> HistogramVec {
+    let bounds = match metric.kind {
+        Kind::Histogram(bounds) => bounds.to_vec(),
+        Kind::Counter | Kind::Gauge => Vec::new(),
+    };
+    let opts = HistogramOpts::new(metric.name, metric.help).buckets(bounds);
+    register(registry, HistogramVec::new(opts, &keys(metric)))
+}
+
+fn opts(metric: &Metric) -> Opts {
+    Opts::new(metric.name, metric.help)
+}
+
+fn keys(metric: &Metric) -> Vec<&'static str> {
+    metric.keys.iter().map(|key| key.name).collect()
+}
+
+fn register<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    made: Result<C, prometheus::Error>,
+) -> C {
+    let made = made.expect("a declared metric is well formed, which a test proves");
+    registry
+        .register(Box::new(made.clone()))
+        .expect("a metric is declared once, which a test proves");
+    made
+}
