@@ -21,6 +21,9 @@ use tikv_jemallocator::Jemalloc;
 use tokio::time::Instant;
 
 use pilotage::affinity::token::{Key, Sealer, Upload};
+use pilotage::download::goal::{ClientRange, Goal};
+use pilotage::download::proof::Proof;
+use pilotage::download::settings::Verify;
 use pilotage::edge::plan::{Request, decide};
 use pilotage::fleet::health::{Settings, Traffic};
 use pilotage::fleet::node::{Duty, Listing, NodeId};
@@ -28,6 +31,7 @@ use pilotage::fleet::view::Fleet;
 use pilotage::placement::balance::Draws;
 use pilotage::placement::choose::{Hints, choose};
 use pilotage::placement::rendezvous::SoftKey;
+use pilotage::registry::digest::Digest;
 use pilotage::registry::name::RepositoryName;
 use pilotage::registry::route::{Route, Target};
 use pilotage::registry::session::SessionId;
@@ -53,6 +57,7 @@ fn main() {
     rewrite_answers(&table);
     dress_requests(&table);
     tokens(&table);
+    verify(&table);
 }
 
 /// Measures what it is given and prints a row for it.
@@ -92,6 +97,17 @@ impl Table {
 
 fn nanoseconds(round: Duration) -> f64 {
     round.as_secs_f64() * 1e9 / f64::from(CALLS)
+}
+
+/// What `[takeover] verify` costs: a GB is 15,259 of these pieces.
+fn verify(table: &Table) {
+    let digest = Digest::parse(&format!("sha256:{}", "0a".repeat(32))).unwrap();
+    let range = ClientRange::Whole;
+    let mut proof = Proof::begin(&Goal { digest, range }, Verify::Resumed).unwrap();
+    let piece = vec![7; 65_536];
+    table.row("verify 64 KiB of a pull", || {
+        proof.update(black_box(&piece));
+    });
 }
 
 fn parse(table: &Table) {

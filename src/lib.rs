@@ -21,7 +21,7 @@
 //! spool: ledger file* settings
 //! upstream: verdict settings peer* live* probe*
 //! discovery: fixed*
-//! download: goal facts takeover
+//! download: goal facts takeover settings proof
 //! upload: takeover answer manifest driver* transfer*
 //! edge: settings host scan oddity plan fault connection* exchange* snapshot gate* lookout* phases* answer* accept* deadline* readahead* entrance* listen* tls*
 //! config: mod* file table kind notes check problem unit settings

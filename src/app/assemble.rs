@@ -49,6 +49,7 @@ pub(super) fn snapshot(
         https_port: before.map_or(HTTPS_PORT, |before| before.https_port),
         limits: settings.limits.clone(),
         retry: settings.retry.clone(),
+        takeover: settings.takeover,
         timeouts: settings.timeouts.clone(),
         probe: settings.probe.clone(),
         certificates: settings.certificates.clone(),

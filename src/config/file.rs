@@ -25,6 +25,7 @@ pub(super) struct File {
     pub(super) health: Health,
     pub(super) placement: Placement,
     pub(super) retry: Retry,
+    pub(super) takeover: Takeover,
     pub(super) affinity: Affinity,
     pub(super) spool: Spool,
     pub(super) log: Log,
@@ -63,6 +64,7 @@ impl File {
                 health: table.table("health", Health::read),
                 placement: table.table("placement", Placement::read),
                 retry: table.table("retry", Retry::read),
+                takeover: table.table("takeover", Takeover::read),
                 affinity: table.table("affinity", Affinity::read),
                 spool: table.table("spool", Spool::read),
                 log: table.table("log", Log::read),
@@ -291,6 +293,19 @@ impl Retry {
             budget_percent: table.integer("budget_percent", 20),
             budget_minimum: table.integer("budget_minimum", 10),
             patience: table.text("patience", "30s"),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Takeover {
+    pub(super) verify: Raw<String>,
+}
+
+impl Takeover {
+    fn read(table: &mut Table<'_, '_>) -> Self {
+        Self {
+            verify: table.text("verify", "off"),
         }
     }
 }

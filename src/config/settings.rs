@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::affinity::settings::AffinitySettings;
 use crate::config::unit::print_duration;
+use crate::download::settings::TakeoverSettings;
 use crate::edge::settings::{
     Certificates, ClientCertificate, Http2, Limits, Listener, Protocol, Public, Retry, TlsVersion,
 };
@@ -39,6 +40,7 @@ pub struct Settings {
     /// Requests at one time on one node.
     pub node_in_flight: usize,
     pub retry: Retry,
+    pub takeover: TakeoverSettings,
     pub affinity: AffinitySettings,
     pub spool: SpoolSettings,
     pub log: LogSettings,

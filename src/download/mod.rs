@@ -5,8 +5,8 @@
 //! although its bytes may come from several nodes.
 //!
 //! The room never passes a byte that it has to guess about: two nodes are mixed only when they agree on the
-//! digest and the size of the blob. It never ends an answer properly that is not whole. It never looks at the
-//! bytes themselves, and it never chooses a node: that is done where the machine's actions are carried out.
+//! digest and the size of the blob. It never ends an answer properly that is not whole. Only [`proof`] looks at
+//! the bytes themselves, where the operator wants that. The room never chooses a node: that is done where the machine's actions are carried out.
 //!
 //! Its words:
 //!
@@ -18,4 +18,6 @@
 
 pub mod facts;
 pub mod goal;
+pub mod proof;
+pub mod settings;
 pub mod takeover;

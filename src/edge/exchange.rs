@@ -9,6 +9,7 @@ use http::HeaderValue;
 use pingora::proxy::Session;
 use tokio::time::Instant;
 
+use crate::download::proof::Proof;
 use crate::fleet::load::InFlight;
 use crate::fleet::node::NodeId;
 use crate::observe::metrics::Open;
@@ -48,6 +49,8 @@ pub struct Exchange {
     pub(super) fault: Option<Fault>,
     pub(super) patience: Option<Instant>,
     pub(super) gathered: Option<BytesMut>,
+    /// The hash of what is pulled, where that is wanted.
+    pub(super) proof: Option<Proof>,
     pub(super) first_byte: Option<Instant>,
     pub(super) status: u16,
     pub(super) bytes_in: u64,
@@ -136,6 +139,7 @@ impl Exchange {
             fault: None,
             patience: None,
             gathered: None,
+            proof: None,
             first_byte: None,
             status: 0,
             bytes_in: 0,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::affinity::token::Sealer;
+use crate::download::settings::TakeoverSettings;
 use crate::fleet::node::{Node, NodeId};
 use crate::fleet::view::Fleet;
 use crate::rewrite::names::NodeNames;
@@ -27,6 +28,7 @@ pub struct Snapshot {
     pub https_port: u16,
     pub limits: Limits,
     pub retry: Retry,
+    pub takeover: TakeoverSettings,
     pub timeouts: Timeouts,
     pub probe: ProbeSettings,
     pub certificates: Certificates,

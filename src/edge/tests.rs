@@ -8,6 +8,7 @@ use tokio::io::DuplexStream;
 use tokio::time::Instant;
 
 use crate::affinity::token::{Key, Sealer};
+use crate::download::settings::{TakeoverSettings, Verify};
 use crate::fleet::view::Fleet;
 use crate::rewrite::{LocationForm, Scheme};
 use crate::upstream::settings::{ProbeKind, ProbeSettings, Timeouts};
@@ -58,6 +59,9 @@ pub(super) fn snapshot() -> Snapshot {
             patience: second,
             queue_length: 1,
             queue_timeout: second,
+        },
+        takeover: TakeoverSettings {
+            verify: Verify::Off,
         },
         timeouts: Timeouts {
             connect: second,

@@ -164,6 +164,13 @@ labels! {
         BegunElsewhere = "begun_elsewhere",
     }
 
+    /// What the bytes of a pull said that another node went on with.
+    Verified {
+        Right = "right",
+        /// Two nodes gave different bytes under one digest.
+        Wrong = "wrong",
+    }
+
     /// What a client was told in our own words, by its status.
     Synthesized {
         Created = "201",

@@ -7,6 +7,7 @@ mod authority;
 mod entrance;
 mod node;
 mod policy;
+mod takeover;
 mod value;
 
 use super::file::File;
@@ -28,6 +29,7 @@ pub(super) fn check(problems: &mut Problems, file: &File) -> Option<Settings> {
     let health = policy::health(problems, &file.health);
     let node_in_flight = value::number(problems, &file.placement.node_in_flight, 1..=1_000_000);
     let retry = policy::retry(problems, &file.retry, &file.placement);
+    let takeover = takeover::takeover(problems, &file.takeover);
     let affinity = policy::affinity(problems, &file.affinity);
     let spool = policy::spool(problems, &file.spool, state_folder.as_deref());
     let log = policy::log(problems, &file.log);
@@ -50,6 +52,7 @@ pub(super) fn check(problems: &mut Problems, file: &File) -> Option<Settings> {
         health: health?,
         node_in_flight: node_in_flight?,
         retry: retry?,
+        takeover: takeover?,
         affinity: affinity?,
         spool: spool?,
         log: log?,

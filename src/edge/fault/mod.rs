@@ -74,6 +74,8 @@ pub enum NodeTrouble {
     BadAnswer,
     /// Its TLS could not be verified.
     Unverified,
+    /// Its bytes and those of another are not one blob.
+    Differs,
 }
 
 /// Who has to do something about it.
@@ -133,6 +135,7 @@ impl Fault {
             Self::Node(NodeTrouble::Stalled) => "node_stalled",
             Self::Node(NodeTrouble::BadAnswer) => "node_bad_answer",
             Self::Node(NodeTrouble::Unverified) => "node_unverified",
+            Self::Node(NodeTrouble::Differs) => "node_differs",
             Self::Client => "client",
             Self::Ours => "ours",
         }
@@ -249,6 +252,7 @@ impl NodeTrouble {
             Self::BadAnswer => {
                 "the registry node gave an answer that is not the registry's; try again"
             }
+            Self::Differs => "the registry nodes do not have the same content; try again",
         }
     }
 }

@@ -216,7 +216,7 @@ impl Edge {
         self.metrics.attempt_done(node.id(), attempt);
         let observation = match trouble {
             NodeTrouble::Unverified | NodeTrouble::Unreachable => Observation::ConnectFailed,
-            NodeTrouble::BadAnswer => Observation::BadGateway(traffic),
+            NodeTrouble::BadAnswer | NodeTrouble::Differs => Observation::BadGateway(traffic),
             NodeTrouble::Stalled => Observation::Stalled(traffic),
             NodeTrouble::Broken => Observation::Died(traffic),
         };

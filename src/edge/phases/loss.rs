@@ -1,12 +1,16 @@
 //! What the loss of a node in a pull means: for the node, for the record, for the client.
 
+use pingora::{Error, ErrorType, Result};
+
+use crate::download::proof::Proven;
 use crate::download::takeover::Lost;
 use crate::fleet::node::NodeId;
-use crate::observe::labels::{Attempt, Label as _, TakeoverKind, TakeoverReason};
+use crate::observe::labels::{Attempt, Label as _, TakeoverKind, TakeoverReason, Verified};
 
 use super::super::exchange::Exchange;
 use super::super::fault::{Fault, NodeTrouble};
 use super::Edge;
+use super::carry::content;
 
 impl Edge {
     /// Another node goes on: operators read who saved what from whom.
@@ -16,6 +20,7 @@ impl Edge {
         lost: Option<(NodeId, TakeoverReason)>,
     ) {
         exchange.takeovers += 1;
+        begun(exchange);
         let (from, reason) = lost.unzip();
         let reason = reason.unwrap_or(TakeoverReason::Lost);
         self.metrics.taken_over(TakeoverKind::Download, reason);
@@ -27,6 +32,36 @@ impl Edge {
             bytes_out = exchange.bytes_out,
             "download taken over"
         );
+    }
+
+    /// What came from several nodes is compared with the digest before its `last` bytes are passed. If it is
+    /// something else the client must not be given an end: it would take what it has for the blob.
+    pub(super) fn prove(&self, exchange: &mut Exchange, last: &[u8]) -> Result<()> {
+        let Some(proof) = exchange.proof.take() else {
+            return Ok(());
+        };
+        let givers: Vec<&str> = proof.givers().iter().map(NodeId::as_str).collect();
+        let nodes = givers.join(", ");
+        match proof.conclude(last) {
+            Proven::NotAsked => Ok(()),
+            Proven::Right => {
+                self.metrics.download_verified(Verified::Right);
+                Ok(())
+            }
+            Proven::Wrong => {
+                self.metrics.download_verified(Verified::Wrong);
+                let arrival = exchange.arrival.as_ref();
+                let blob = arrival.and_then(|arrival| content(&arrival.target.route));
+                tracing::error!(
+                    request_id = exchange.request_id,
+                    nodes,
+                    reference = blob,
+                    "nodes have different bytes of one blob"
+                );
+                exchange.fault = Some(Fault::Node(NodeTrouble::Differs));
+                Err(Error::new_up(ErrorType::ConnectionClosed))
+            }
+        }
     }
 
     /// Says of the node what it did, if it has not been said.
@@ -43,6 +78,13 @@ impl Edge {
             Lost::Stalled => self.blame(exchange, NodeTrouble::Stalled, Attempt::Stalled),
             Lost::BadAnswer => self.blame(exchange, NodeTrouble::BadAnswer, Attempt::GatewayError),
         }
+    }
+}
+
+/// The node that was asked last gives bytes from now on.
+pub(super) fn begun(exchange: &mut Exchange) {
+    if let (Some(proof), Some(node)) = (&mut exchange.proof, &exchange.last_node) {
+        proof.from_now_on(node);
     }
 }
 

@@ -16,7 +16,7 @@ use prometheus::{
 use super::labels::{
     Attempt, ConnectionClose, Direction, Handshake, Label, Misfit, Probe, Refusal, Reload,
     RetryReason, StatusClass, Synthesized, TakeoverKind, TakeoverReason, Task, TokenRefusal,
-    Unprotected, Wait,
+    Unprotected, Verified, Wait,
 };
 use super::names;
 use super::record::Record;
@@ -39,6 +39,7 @@ pub struct Metrics {
     handshakes: Counters<Handshake>,
     certificate_expiry: GaugeVec,
     takeovers: IntCounterVec,
+    verified: Counters<Verified>,
     uploads: IntGauge,
     spooled: IntGauge,
     replayed: IntCounter,
@@ -92,6 +93,7 @@ impl Metrics {
             handshakes: Counters::new(&registry, &names::EDGE_TLS_HANDSHAKES),
             certificate_expiry: float_gauges(&registry, &names::EDGE_CERTIFICATE_EXPIRY),
             takeovers,
+            verified: Counters::new(&registry, &names::DOWNLOAD_VERIFIED),
             uploads: gauge(&registry, &names::UPLOAD_RUNNING),
             spooled: gauge(&registry, &names::SPOOL_BYTES),
             replayed: counter(&registry, &names::UPLOAD_REPLAYED_BYTES),
@@ -202,6 +204,11 @@ impl Metrics {
         self.takeovers
             .with_label_values(&[kind.as_str(), reason.as_str()])
             .inc();
+    }
+
+    /// The bytes of a pull were compared with their digest.
+    pub fn download_verified(&self, outcome: Verified) {
+        self.verified.of(outcome).inc();
     }
 
     /// So many uploads run now, and so many bytes of them are kept.

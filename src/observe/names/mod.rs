@@ -8,7 +8,7 @@ mod fields;
 use super::labels::{
     Attempt, ConnectionClose, Direction, Handshake, Label, Misfit, Outcome, Probe, Refusal, Reload,
     RetryReason, StatusClass, Synthesized, TakeoverKind, TakeoverReason, Task, TokenRefusal,
-    Unprotected, Wait,
+    Unprotected, Verified, Wait,
 };
 
 pub use self::fields::{LOG_FIELDS, RECORD_FIELDS};
@@ -162,6 +162,11 @@ pub const EDGE_TAKEOVERS: Metric = counter(
     ],
     "Transfers that another node went on with, by kind and by what led to it.",
 );
+pub const DOWNLOAD_VERIFIED: Metric = counter(
+    "pilotage_download_verified_total",
+    &[fixed("outcome", Verified::NAMES)],
+    "Pulls from several nodes whose bytes were compared with their digest, by what that said.",
+);
 pub const UPLOAD_RUNNING: Metric = gauge(
     "pilotage_upload_running",
     &[],
@@ -292,6 +297,7 @@ pub const METRICS: &[Metric] = &[
     EDGE_TLS_HANDSHAKES,
     EDGE_CERTIFICATE_EXPIRY,
     EDGE_TAKEOVERS,
+    DOWNLOAD_VERIFIED,
     UPLOAD_RUNNING,
     UPLOAD_REPLAYED_BYTES,
     UPLOAD_UNPROTECTED,

@@ -1,7 +1,7 @@
 //! Nodes that do not have the same blob, or do not do what they are asked: bytes are never mixed.
 
 use crate::harness::balancer::config::Config;
-use crate::harness::balancer::{Balancer, program};
+use crate::harness::balancer::{Balancer, field, program};
 use crate::harness::certs::Offer;
 use crate::harness::core::Account;
 use crate::harness::front;
@@ -10,6 +10,7 @@ use crate::harness::link::{Direction, End, Link};
 use crate::harness::ports::{self, Subnet};
 use crate::harness::recorder::{Received, Recorder};
 use crate::harness::scratch::Scratch;
+use crate::harness::wait::{SOON, until};
 
 use super::courier::{Courier, Ending};
 use super::survive::random;
@@ -33,6 +34,8 @@ enum Second {
     OtherTag,
     /// With other bytes than were asked for.
     OtherPart,
+    /// As it should, but the bytes are others.
+    OtherBytes,
     /// 404: it does not have the blob.
     Missing,
     /// A page.
@@ -88,6 +91,11 @@ fn answer(second: Second, request: &Received, content: &[u8]) -> Vec<u8> {
         Second::OtherDigest => partial(&named(&other, &other), (from, to), SIZE),
         Second::OtherTag => partial(&named(&name, "another"), (from, to), SIZE),
         Second::OtherPart => partial(&good, (from - 1, to - 1), SIZE),
+        Second::OtherBytes => {
+            let lies: Vec<u8> = content.iter().map(|byte| !byte).collect();
+            let lines = [&good[..], &[range(from, to, SIZE)]].concat();
+            head(206, &lines, &lies[from..to])
+        }
         Second::Missing => head(404, &[], b""),
         Second::Page => head(
             200,
@@ -108,11 +116,16 @@ struct Puppets {
 
 impl Puppets {
     async fn start(second: Second, content: &[u8]) -> Self {
+        Self::with(second, content, "off").await
+    }
+
+    async fn with(second: Second, content: &[u8], verify: &str) -> Self {
         let (subnet, scratch) = (Subnet::take(), Scratch::new());
         let folder = scratch.folder("balancer");
         let mut config = Config::new(&folder);
         hasten(&mut config);
         config.set("retry", "patience", "1s");
+        config.set("takeover", "verify", verify);
         let (mut nodes, mut links) = (Vec::new(), Vec::new());
         for number in 1..=2 {
             let content = content.to_vec();
@@ -217,4 +230,60 @@ async fn a_second_node_that_has_something_else_is_not_believed() {
             assert!(content.starts_with(&had), "{about}: wrong bytes");
         }
     }
+}
+
+/// The nodes agree on digest, entity tag and size, and yet have different bytes.
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_of_two_nodes_that_differ_never_come_to_a_proper_end_when_they_are_verified() {
+    let content = random(SIZE);
+    let lying = Puppets::with(Second::OtherBytes, &content, "resumed").await;
+    for (number, offer) in [Offer::Http1, Offer::Http2].into_iter().enumerate() {
+        let (had, ending) = lying.pull(offer, (None, End::Reset), &content).await;
+        let expected = match offer {
+            Offer::Http1 => Ending::Closed,
+            Offer::Http2 => Ending::Reset,
+        };
+        assert_eq!(ending, expected, "{offer:?}");
+        assert!(had.len() < content.len(), "the last bytes are held back");
+        let wrong = "pilotage_download_verified_total{outcome=\"wrong\"}";
+        let wrong = lying.balancer.metric(wrong).await.unwrap();
+        assert!(wrong > number as f64, "{offer:?}");
+    }
+    let told = until("both nodes are named", SOON, async || {
+        let log = lying.balancer.log();
+        let message = "nodes have different bytes of one blob";
+        let mut told = log
+            .into_iter()
+            .filter(|line| field(line, "message") == message);
+        told.next()
+    })
+    .await;
+    assert_eq!(field(&told, "level"), "ERROR");
+    let nodes = field(&told, "nodes").as_str().unwrap().to_owned();
+    assert!(
+        nodes.contains("node-1") && nodes.contains("node-2"),
+        "{nodes}"
+    );
+    // A part has no digest to be compared with.
+    let range = Some("bytes=1000-");
+    let (had, ending) = lying
+        .pull(Offer::Http1, (range, End::Reset), &content)
+        .await;
+    assert_eq!((ending, had.len()), (Ending::Proper, SIZE - 1000));
+
+    let honest = Puppets::with(Second::Fitting, &content, "resumed").await;
+    let (had, ending) = honest
+        .pull(Offer::Http1, (None, End::Reset), &content)
+        .await;
+    assert!(ending == Ending::Proper && had == content);
+    let right = "pilotage_download_verified_total{outcome=\"right\"}";
+    assert_eq!(honest.balancer.metric(right).await, Some(1.0));
+
+    // Unverified, the digest is the client's own affair, as it is with a single node.
+    let unseen = Puppets::start(Second::OtherBytes, &content).await;
+    let (had, ending) = unseen
+        .pull(Offer::Http1, (None, End::Reset), &content)
+        .await;
+    assert_eq!((ending, had.len()), (Ending::Proper, SIZE));
+    assert!(had != content);
 }

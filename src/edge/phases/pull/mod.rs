@@ -2,7 +2,8 @@
 //!
 //! The machine of the download room decides; here its actions meet sockets.
 
-use bytes::Bytes;
+mod present;
+
 use http::{HeaderMap, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
@@ -10,31 +11,26 @@ use pingora::{Error, ErrorType, Result};
 
 use crate::download::facts::Facts;
 use crate::download::goal::{ClientRange, Goal};
+use crate::download::proof::Proof;
 use crate::download::takeover::{Action, AskRange, Event, Lost, RelayLength, Takeover};
 use crate::observe::labels::{Attempt, Direction, RetryReason};
 use crate::registry::digest::Digest;
 use crate::upstream::Failure;
-use crate::upstream::live::{Answer, Body};
+use crate::upstream::live::Answer;
 use crate::upstream::verdict::{Verdict, judge};
 
 use super::super::answer;
 use super::super::exchange::{Ended, Exchange};
 use super::super::fault::{Fault, NodeTrouble};
 use super::Edge;
-use super::loss::{fault, reason};
+use super::loss::{begun, fault, reason};
+use present::Present;
 
 /// The answer to a range that no byte of the blob fits.
 const UNFIT: StatusCode = StatusCode::RANGE_NOT_SATISFIABLE;
 
 /// Bytes for the client that make a lost node worth as many tries as the first one.
 const ENOUGH: u64 = 1024 * 1024;
-
-/// The answer that is being read.
-struct Present {
-    head: ResponseHeader,
-    body: Option<Body>,
-    piece: Bytes,
-}
 
 impl Edge {
     /// Carries the blob. `Ok(true)` when the client has an answer that ended properly.
@@ -46,7 +42,9 @@ impl Edge {
     ) -> Result<bool> {
         let range = ClientRange::read(&session.req_header().headers);
         let attempts = exchange.snapshot.retry.attempts;
-        let (mut machine, mut action) = Takeover::new(Goal { digest, range }, attempts);
+        let goal = Goal { digest, range };
+        exchange.proof = Proof::begin(&goal, exchange.snapshot.takeover.verify);
+        let (mut machine, mut action) = Takeover::new(goal, attempts);
         let mut present = None;
         let mut lost_node = None;
         let mut renewed = 0;
@@ -55,10 +53,10 @@ impl Edge {
                 Action::Ask { range } => self.ask(session, exchange, range, &mut present).await,
                 Action::Follow { range } => self.follow(exchange, range, &mut present).await,
                 Action::Start { length } => {
+                    lost_node = None;
+                    begun(exchange);
                     let head = self.head(session, exchange, present.as_ref(), Some(length))?;
-                    exchange.farewell(session);
-                    let written = session.write_response_header(Box::new(head), false).await;
-                    written.map_err(Error::into_down)?;
+                    write(session, exchange, head).await?;
                     next(session, &mut present).await
                 }
                 Action::Relay { length } => {
@@ -80,15 +78,8 @@ impl Edge {
                     next(session, &mut present).await
                 }
                 Action::Finish { skip, take } => {
-                    self.pass(session, exchange, present.as_ref(), (skip, take))
-                        .await?;
-                    let ended = session.write_response_body(None, true).await;
-                    ended.map_err(Error::into_down)?;
-                    exchange.ended = Ended::Whole;
-                    if let Some(body) = present.and_then(|present| present.body) {
-                        body.release().await;
-                    }
-                    return Ok(true);
+                    let part = (skip, take);
+                    return self.pass_last(session, exchange, present, part).await;
                 }
                 Action::Refuse(lost) => {
                     let fault = exchange.fault.unwrap_or(fault(lost));
@@ -185,11 +176,7 @@ impl Edge {
             }
         }
         let facts = Facts::read(head.status, &head.headers);
-        *present = Some(Present {
-            head,
-            body: Some(body),
-            piece: Bytes::new(),
-        });
+        *present = Some(Present::new(Answer { head, body }));
         Event::Opened(facts)
     }
 
@@ -213,17 +200,33 @@ impl Edge {
             .fetch_url(location, range, &exchange.snapshot.timeouts)
             .await;
         match fetched {
-            Ok(Answer { head, body }) => {
-                let facts = Facts::read(head.status, &head.headers);
-                *present = Some(Present {
-                    head,
-                    body: Some(body),
-                    piece: Bytes::new(),
-                });
+            Ok(answer) => {
+                let facts = Facts::read(answer.head.status, &answer.head.headers);
+                *present = Some(Present::new(answer));
                 Event::Opened(facts)
             }
             Err(_) => Event::Failed(Lost::BadAnswer),
         }
+    }
+
+    /// Passes the last bytes and ends the answer.
+    async fn pass_last(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        present: Option<Present>,
+        part: (u64, u64),
+    ) -> Result<bool> {
+        let last = present.as_ref().map(|present| present.cut(part));
+        self.prove(exchange, &last.unwrap_or_default())?;
+        self.pass(session, exchange, present.as_ref(), part).await?;
+        let ended = session.write_response_body(None, true).await;
+        ended.map_err(Error::into_down)?;
+        exchange.ended = Ended::Whole;
+        if let Some(present) = present {
+            present.release().await;
+        }
+        Ok(true)
     }
 
     /// The head of the answer that begins, as the client reads it.
@@ -259,9 +262,7 @@ impl Edge {
         if !has_length(&head.headers) && may_have_body(&head) {
             head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
         }
-        exchange.farewell(session);
-        let written = session.write_response_header(Box::new(head), false).await;
-        written.map_err(Error::into_down)
+        write(session, exchange, head).await
     }
 
     async fn pass(
@@ -269,27 +270,32 @@ impl Edge {
         session: &mut Session,
         exchange: &mut Exchange,
         present: Option<&Present>,
-        (skip, take): (u64, u64),
+        part: (u64, u64),
     ) -> Result<()> {
-        let Some(present) = present else {
+        let Some(piece) = present.map(|present| present.cut(part)) else {
             return Ok(());
         };
-        let skip = usize::try_from(skip)
-            .unwrap_or(usize::MAX)
-            .min(present.piece.len());
-        let rest = present.piece.slice(skip..);
-        let piece = rest.slice(..usize::try_from(take).unwrap_or(usize::MAX).min(rest.len()));
         if piece.is_empty() {
             return Ok(());
         }
-        exchange.bytes_out += take;
-        self.metrics.carried(Direction::Out, take);
+        if let Some(proof) = &mut exchange.proof {
+            proof.update(&piece);
+        }
+        let size = part.1;
+        exchange.bytes_out += size;
+        self.metrics.carried(Direction::Out, size);
         if let Some(current) = &mut exchange.current {
-            current.in_flight.passed(take);
+            current.in_flight.passed(size);
         }
         let written = session.write_response_body(Some(piece), false).await;
         written.map_err(Error::into_down)
     }
+}
+
+async fn write(session: &mut Session, exchange: &Exchange, head: ResponseHeader) -> Result<()> {
+    exchange.farewell(session);
+    let written = session.write_response_header(Box::new(head), false).await;
+    written.map_err(Error::into_down)
 }
 
 /// Gives the download all its tries again when enough has come since it had them last.
@@ -300,28 +306,11 @@ fn renew(machine: &mut Takeover, renewed: &mut u64) {
     }
 }
 
-/// The next bytes of the present answer, unless the client leaves first.
+/// The next bytes of the present answer.
 async fn next(session: &mut Session, present: &mut Option<Present>) -> Event {
-    let Some(present) = present else {
-        return Event::Failed(Lost::Broken);
-    };
-    let Some(body) = &mut present.body else {
-        return Event::Ended;
-    };
-    let read = tokio::select! {
-        biased;
-        read = body.next() => read,
-        // A client that has asked for a blob has nothing more to say.
-        _ = session.downstream_session.read_body_or_idle(true) => return Event::ClientLeft,
-    };
-    match read {
-        Ok(Some(piece)) => {
-            present.piece = piece;
-            Event::Bytes(u64::try_from(present.piece.len()).unwrap_or(u64::MAX))
-        }
-        Ok(None) => Event::Ended,
-        Err(Failure::Stalled) => Event::Failed(Lost::Stalled),
-        Err(_) => Event::Failed(Lost::Broken),
+    match present {
+        Some(present) => present.next(session).await,
+        None => Event::Failed(Lost::Broken),
     }
 }
 
