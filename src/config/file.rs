@@ -336,6 +336,7 @@ pub(super) struct Spool {
     pub(super) upload_limit: Raw<String>,
     pub(super) total_limit: Raw<String>,
     pub(super) disk_share: Raw<i64>,
+    pub(super) when_full: Raw<String>,
     pub(super) idle_timeout: Raw<String>,
 }
 
@@ -347,6 +348,7 @@ impl Spool {
             upload_limit: table.text("upload_limit", "64GiB"),
             total_limit: table.text("total_limit", "256GiB"),
             disk_share: table.integer("disk_share", 85),
+            when_full: table.text("when_full", "unprotected"),
             idle_timeout: table.text("idle_timeout", "30m"),
         }
     }

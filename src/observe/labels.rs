@@ -164,6 +164,13 @@ labels! {
         BegunElsewhere = "begun_elsewhere",
     }
 
+    /// How a push's wait for room in the spool ended.
+    SpoolWait {
+        Room = "room",
+        /// It goes on unprotected.
+        Timeout = "timeout",
+    }
+
     /// What the bytes of a pull said that another node went on with.
     Verified {
         Right = "right",

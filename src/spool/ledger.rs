@@ -68,6 +68,18 @@ impl Ledger {
 }
 
 impl Account {
+    /// Whether `size` more bytes could be booked now.
+    pub fn has_room(&self, size: u64) -> Result<(), Full> {
+        let fits = |taken: u64, limit: u64| taken.checked_add(size).is_some_and(|sum| sum <= limit);
+        if !fits(self.taken, self.ledger.each) {
+            Err(Full::Upload)
+        } else if !fits(self.ledger.used(), self.ledger.total) {
+            Err(Full::Total)
+        } else {
+            Ok(())
+        }
+    }
+
     /// Books `size` more bytes, all or none.
     pub fn take(&mut self, size: u64) -> Result<(), Full> {
         let taken = self.taken.checked_add(size).ok_or(Full::Upload)?;
@@ -124,6 +136,11 @@ mod tests {
         let ledger = Arc::new(Ledger::new(10, 15));
         let (mut first, mut second) = (ledger.open(), ledger.open());
         assert_eq!(first.take(10), Ok(()));
+        assert_eq!(first.has_room(1), Err(Full::Upload));
+        assert_eq!(
+            (second.has_room(5), second.has_room(6)),
+            (Ok(()), Err(Full::Total))
+        );
         assert_eq!(second.take(6), Err(Full::Total));
         drop(first);
         assert_eq!(second.take(6), Ok(()));

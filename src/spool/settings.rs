@@ -15,6 +15,16 @@ pub struct SpoolSettings {
     pub total_limit: u64,
     /// The part of the file system that may be in use, by whomever, in percent.
     pub disk_share: u64,
+    pub when_full: WhenFull,
     /// How long an upload that nobody goes on with is kept.
     pub idle_timeout: Duration,
+}
+
+/// What a push does for which there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenFull {
+    /// It goes on at once, and is lost with its node.
+    Unprotected,
+    /// It waits for others to end, as long as a request may wait for a node, and goes on unprotected then.
+    Wait,
 }

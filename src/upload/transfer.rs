@@ -238,7 +238,7 @@ mod tests {
     use super::*;
     use crate::registry::name::RepositoryName;
     use crate::spool::file::Spools;
-    use crate::spool::settings::SpoolSettings;
+    use crate::spool::settings::{SpoolSettings, WhenFull};
 
     fn spools() -> Spools {
         Spools::new(&SpoolSettings {
@@ -247,6 +247,7 @@ mod tests {
             upload_limit: 1 << 20,
             total_limit: 1 << 20,
             disk_share: 100,
+            when_full: WhenFull::Unprotected,
             idle_timeout: Duration::from_mins(1),
         })
     }

@@ -31,7 +31,7 @@ pub(super) fn check(problems: &mut Problems, file: &File) -> Option<Settings> {
     let retry = policy::retry(problems, &file.retry, &file.placement);
     let takeover = takeover::takeover(problems, &file.takeover);
     let affinity = policy::affinity(problems, &file.affinity);
-    let spool = policy::spool(problems, &file.spool, state_folder.as_deref());
+    let spool = takeover::spool(problems, &file.spool, state_folder.as_deref());
     let log = policy::log(problems, &file.log);
     let admin = entrance::admin(
         problems,

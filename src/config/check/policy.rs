@@ -1,7 +1,5 @@
 //! How much, how long, how often: limits, timers, probes, retries, affinity and the log.
 
-use std::path::Path;
-
 use crate::affinity::settings::AffinitySettings;
 use crate::config::file;
 use crate::config::problem::Problems;
@@ -10,7 +8,6 @@ use crate::config::unit::print_size;
 use crate::edge::settings::{Limits, Retry};
 use crate::fleet::health;
 use crate::observe::settings::{LogFormat, LogSettings};
-use crate::spool::settings::SpoolSettings;
 use crate::upstream::settings::{ProbeKind, ProbeSettings, Timeouts};
 
 use super::value::{choice, number, optional_path, period, period_or_zero, size};
@@ -165,28 +162,6 @@ pub(super) fn affinity(problems: &mut Problems, raw: &file::Affinity) -> Option<
         key_file: key_file?,
         upload_lifetime: upload_lifetime?,
         recent_lifetime: recent_lifetime?,
-    })
-}
-
-/// Where the bytes of pushes are kept, and how many. An empty folder is one in the state folder.
-pub(super) fn spool(
-    problems: &mut Problems,
-    raw: &file::Spool,
-    state_folder: Option<&Path>,
-) -> Option<SpoolSettings> {
-    let folder = optional_path(problems, &raw.folder);
-    let memory = size(problems, &raw.memory, 0..=64 << 20);
-    let upload_limit = size(problems, &raw.upload_limit, 0..=1 << 50);
-    let total_limit = size(problems, &raw.total_limit, 0..=1 << 50);
-    let disk_share = number(problems, &raw.disk_share, 0..=100);
-    let idle_timeout = period(problems, &raw.idle_timeout);
-    Some(SpoolSettings {
-        folder: folder?.or_else(|| state_folder.map(|state| state.join("spool")))?,
-        memory: memory?,
-        upload_limit: upload_limit?,
-        total_limit: total_limit?,
-        disk_share: disk_share?,
-        idle_timeout: idle_timeout?,
     })
 }
 

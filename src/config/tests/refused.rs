@@ -231,6 +231,15 @@ fn words_are_those_that_are_known() {
     }
     each_is_refused(&[
         (
+            "[takeover]\nverify = \"on\"",
+            "line 10: takeover.verify: \"on\" is not one of its values; write \"off\" or \"resumed\"",
+        ),
+        (
+            "[spool]\nwhen_full = \"refuse\"",
+            "line 10: spool.when_full: \"refuse\" is not one of its values; \
+             write \"unprotected\" or \"wait\"",
+        ),
+        (
             "[log]\nformat = \"xml\"",
             "line 10: log.format: \"xml\" is not one of its values; write \"json\" or \"text\"",
         ),

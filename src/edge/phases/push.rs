@@ -19,6 +19,7 @@ use crate::registry::name::RepositoryName;
 use crate::registry::range::Received;
 use crate::registry::route::{Route, Target};
 use crate::registry::session::SessionId;
+use crate::spool::settings::WhenFull;
 use crate::upload::driver::{Body, Ended, Reply, carry};
 use crate::upload::takeover::{Action, Protection, Refusal, Step, Takeover};
 use crate::upload::transfer::{Carried, Transfer};
@@ -57,7 +58,12 @@ impl Edge {
         let machine = Self::machine(session, exchange, &transfer, length);
         let (mut spool, before) = transfer.lend();
         let mut client = Client::new(session, exchange, self);
-        let mut body = Body::new(&mut client, &mut spool, upload.offset, length);
+        let patience = match self.spools.when_full() {
+            WhenFull::Wait => Some(exchange.snapshot.retry.patience),
+            WhenFull::Unprotected => None,
+        };
+        let body = Body::new(&mut client, &mut spool, upload.offset, length);
+        let mut body = body.patient(patience);
         let mut nodes = Pusher::new(self, exchange, (base, length), &transfer);
         let ended = carry(machine, &mut nodes, &mut body).await;
         let received = body.received();

@@ -15,8 +15,8 @@ use prometheus::{
 
 use super::labels::{
     Attempt, ConnectionClose, Direction, Handshake, Label, Misfit, Probe, Refusal, Reload,
-    RetryReason, StatusClass, Synthesized, TakeoverKind, TakeoverReason, Task, TokenRefusal,
-    Unprotected, Verified, Wait,
+    RetryReason, SpoolWait, StatusClass, Synthesized, TakeoverKind, TakeoverReason, Task,
+    TokenRefusal, Unprotected, Verified, Wait,
 };
 use super::names;
 use super::record::Record;
@@ -42,6 +42,7 @@ pub struct Metrics {
     verified: Counters<Verified>,
     uploads: IntGauge,
     spooled: IntGauge,
+    spool_waits: Counters<SpoolWait>,
     replayed: IntCounter,
     unprotected: Counters<Unprotected>,
     synthesized: Counters<Synthesized>,
@@ -96,6 +97,7 @@ impl Metrics {
             verified: Counters::new(&registry, &names::DOWNLOAD_VERIFIED),
             uploads: gauge(&registry, &names::UPLOAD_RUNNING),
             spooled: gauge(&registry, &names::SPOOL_BYTES),
+            spool_waits: Counters::new(&registry, &names::SPOOL_WAITS),
             replayed: counter(&registry, &names::UPLOAD_REPLAYED_BYTES),
             unprotected: Counters::new(&registry, &names::UPLOAD_UNPROTECTED),
             synthesized: Counters::new(&registry, &names::UPLOAD_SYNTHESIZED),
@@ -215,6 +217,11 @@ impl Metrics {
     pub fn uploads(&self, running: usize, kept: u64) {
         self.uploads.set(i64::try_from(running).unwrap_or(i64::MAX));
         self.spooled.set(i64::try_from(kept).unwrap_or(i64::MAX));
+    }
+
+    /// A push was held up until there was room to keep it, or until it had waited long enough.
+    pub fn spool_waited(&self, outcome: SpoolWait) {
+        self.spool_waits.of(outcome).inc();
     }
 
     /// Kept bytes were sent once more.

@@ -7,8 +7,8 @@ mod fields;
 
 use super::labels::{
     Attempt, ConnectionClose, Direction, Handshake, Label, Misfit, Outcome, Probe, Refusal, Reload,
-    RetryReason, StatusClass, Synthesized, TakeoverKind, TakeoverReason, Task, TokenRefusal,
-    Unprotected, Verified, Wait,
+    RetryReason, SpoolWait, StatusClass, Synthesized, TakeoverKind, TakeoverReason, Task,
+    TokenRefusal, Unprotected, Verified, Wait,
 };
 
 pub use self::fields::{LOG_FIELDS, RECORD_FIELDS};
@@ -192,6 +192,11 @@ pub const SPOOL_BYTES: Metric = gauge(
     &[],
     "Bytes of running uploads that are kept.",
 );
+pub const SPOOL_WAITS: Metric = counter(
+    "pilotage_spool_waits_total",
+    &[fixed("outcome", SpoolWait::NAMES)],
+    "Pushes that were held up until there was room to keep them, by how the wait ended.",
+);
 pub const FLEET_NODE_UP: Metric = gauge(
     "pilotage_fleet_node_up",
     &[NODE, key("traffic", Values::Enum)],
@@ -303,6 +308,7 @@ pub const METRICS: &[Metric] = &[
     UPLOAD_UNPROTECTED,
     UPLOAD_SYNTHESIZED,
     SPOOL_BYTES,
+    SPOOL_WAITS,
     FLEET_NODE_UP,
     FLEET_COMPONENT_UP,
     FLEET_TRANSITIONS,

@@ -11,6 +11,7 @@ fn a_name_says_who_counts_and_in_which_unit() {
         "placement",
         "affinity",
         "spool",
+        "download",
         "upload",
         "config",
         "app",

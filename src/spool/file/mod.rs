@@ -11,7 +11,7 @@ use ring::digest::{Context, SHA256};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::ledger::{Account, Full, Ledger};
-use super::settings::SpoolSettings;
+use super::settings::{SpoolSettings, WhenFull};
 
 /// Where spools are made. Clones share their limits.
 #[derive(Debug, Clone)]
@@ -19,6 +19,7 @@ pub struct Spools {
     folder: PathBuf,
     head: usize,
     disk_share: u64,
+    when_full: WhenFull,
     ledger: Arc<Ledger>,
 }
 
@@ -29,6 +30,7 @@ impl Spools {
             folder: settings.folder.clone(),
             head: usize::try_from(settings.memory).unwrap_or(usize::MAX),
             disk_share: settings.disk_share,
+            when_full: settings.when_full,
             ledger: Arc::new(Ledger::new(settings.upload_limit, settings.total_limit)),
         }
     }
@@ -44,6 +46,11 @@ impl Spools {
             tail: Tail::default(),
             length: 0,
         }
+    }
+
+    /// What a push does for which there is no room.
+    pub fn when_full(&self) -> WhenFull {
+        self.when_full
     }
 
     /// How much is kept of all uploads.
@@ -89,6 +96,22 @@ impl Spool {
     /// Bytes kept so far.
     pub fn length(&self) -> u64 {
         self.length
+    }
+
+    /// Whether `size` more bytes would be kept now. What others take may come back.
+    pub async fn room(&self, size: u64) -> Result<(), Full> {
+        self.account.has_room(size)?;
+        let full = BATCH.saturating_sub(self.tail.batch_size);
+        if u64::try_from(full).is_ok_and(|full| size < full) {
+            // The disk is not touched by them.
+            return Ok(());
+        }
+        let (folder, share) = (self.folder.clone(), self.disk_share);
+        match spawn_blocking(move || is_crowded(&folder, share)).await {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(Full::Disk),
+            Err(_) => Err(Full::Failed),
+        }
     }
 
     /// Keeps `piece`. After an error the spool is no longer whole and must be dropped.

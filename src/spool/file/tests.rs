@@ -10,6 +10,7 @@ fn spools(memory: u64, share: u64) -> (tempfile::TempDir, Spools) {
         upload_limit: 64 << 20,
         total_limit: 64 << 20,
         disk_share: share,
+        when_full: WhenFull::Unprotected,
         idle_timeout: std::time::Duration::from_mins(1),
     };
     (folder, Spools::new(&settings))
@@ -147,4 +148,20 @@ proptest! {
             assert_eq!(read_all(&mut spool, from).await, expected);
         });
     }
+}
+
+#[tokio::test]
+async fn room_is_what_the_limits_leave() {
+    let (_folder, roomy) = spools(0, 100);
+    let mut spool = roomy.open();
+    spool.append(Bytes::from(bytes(60 << 20, 1))).await.unwrap();
+    assert_eq!(spool.room(4 << 20).await, Ok(()));
+    assert_eq!(spool.room(5 << 20).await, Err(Full::Upload));
+    assert_eq!(roomy.open().room(5 << 20).await, Err(Full::Total));
+    // More of the disk is in use than nothing.
+    let (folder, crowded) = spools(0, 0);
+    std::fs::create_dir_all(folder.path().join("spool")).unwrap();
+    let spool = crowded.open();
+    assert_eq!(spool.room(1000).await, Ok(()), "memory has room");
+    assert_eq!(spool.room(1 << 20).await, Err(Full::Disk));
 }

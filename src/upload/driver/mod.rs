@@ -14,7 +14,7 @@ use crate::upstream::Failure;
 
 use super::takeover::{Action, Answer, Event, Hashed, Refusal, Sent, Sought, Takeover};
 
-pub use self::body::{Body, ClientLeft, Source};
+pub use self::body::{Body, ClientLeft, Room, Source, Waited};
 
 /// The nodes' side: whichever node is next, asked on the client's behalf.
 #[async_trait]
@@ -37,6 +37,8 @@ pub trait Nodes: Send {
     fn lost(&mut self, failure: Failure);
     /// Bytes from here on are not kept, or those that were cannot be read.
     fn unprotected(&mut self, why: Full);
+    /// The client was kept waiting for room.
+    fn waited(&mut self, waited: Waited);
     /// So many kept bytes were sent once more.
     fn replayed(&mut self, bytes: u64);
 }
@@ -277,8 +279,11 @@ async fn send<N: Nodes, S: Source>(
                 Ok(()) => reply(flight, Sent::Partly).await,
                 Err(failure) => Sending::Lost(Sent::Partly, failure),
             },
-            read = body.source.read() => read,
+            read = body.next() => read,
         };
+        if let Some(waited) = body.waited() {
+            nodes.waited(waited);
+        }
         let piece = match read {
             Err(ClientLeft) => return Sending::ClientLeft,
             // It promised more.

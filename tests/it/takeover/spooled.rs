@@ -198,3 +198,45 @@ async fn what_nobody_goes_on_with_is_forgotten() {
     })
     .await;
 }
+
+/// The client is only slower, and the push is protected all the way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_waits_for_room_where_that_is_wanted() {
+    let mut trial = trial(|config| {
+        config.set("spool", "total_limit", "4MiB");
+        config.set("spool", "when_full", "wait");
+    })
+    .await;
+    let courier = trial.courier(Offer::Http1).await;
+    // One that rests has taken most of the room.
+    let (repository, content) = (fresh(), random(SIZE));
+    let upload = location(&courier.start(&repository).await);
+    let resting = courier
+        .send(Request::new("PATCH", &upload).body(content.clone()))
+        .await
+        .expect(202);
+    let digest = crate::harness::image::digest(&content);
+    let put = Request::new("PUT", &format!("{}&digest={digest}", location(&resting)));
+    let (waiting, other) = (fresh(), random(SIZE));
+    let kept = trial.stage.balancer.metric("pilotage_spool_bytes").await;
+    let push = courier.push(&waiting, (&other, Form::Patched), async |_| ());
+    let commit = async {
+        until("no more is kept", SOON, async || {
+            let now = trial.stage.balancer.metric("pilotage_spool_bytes").await;
+            (now > kept).then_some(())
+        })
+        .await;
+        courier.send(put).await.expect(201);
+    };
+    let (answers, ()) = tokio::join!(push, commit);
+    assert_eq!(answers.last().unwrap().status, 200);
+    assert_eq!(unprotected(&trial, "total_limit"), 0);
+    let log = trial.stage.balancer.log();
+    let waits = log
+        .iter()
+        .filter(|line| field(line, "message") == "push waited for room in the spool");
+    let outcomes: Vec<_> = waits.map(|line| field(line, "outcome")).collect();
+    assert_eq!(outcomes, ["room"]);
+    trial.recorded(&waiting, 4).await;
+    trial.heal().await;
+}

@@ -20,7 +20,7 @@ use pilotage::fleet::node::NodeId;
 use pilotage::registry::name::RepositoryName;
 use pilotage::registry::session::SessionId;
 use pilotage::spool::file::Spools;
-use pilotage::spool::settings::SpoolSettings;
+use pilotage::spool::settings::{SpoolSettings, WhenFull};
 use pilotage::upload::driver::{Body, Ended, carry};
 use pilotage::upload::takeover::{Protection, Step, Takeover};
 use pilotage::upload::transfer::{Carried, Transfer};
@@ -124,6 +124,7 @@ impl Play {
             upload_limit: limit,
             total_limit: u64::MAX,
             disk_share: 100,
+            when_full: WhenFull::Unprotected,
             idle_timeout: Duration::from_mins(1),
         });
         let mut world = World::draw(chance, wanted);

@@ -7,7 +7,7 @@ use http::{Method, header};
 use pilotage::registry::route::Target;
 use pilotage::spool::ledger::Full;
 use pilotage::upload::answer::classify;
-use pilotage::upload::driver::{Framing, Nodes, Opening, Reply};
+use pilotage::upload::driver::{Framing, Nodes, Opening, Reply, Waited};
 use pilotage::upload::takeover::{Answer, Hashed, Sought};
 use pilotage::upstream::Failure;
 use ring::digest::{SHA256, digest};
@@ -225,6 +225,10 @@ impl Nodes for Fleet {
     fn unprotected(&mut self, why: Full) {
         self.kept = false;
         self.world().trace.note(|| format!("not kept: {why:?}"));
+    }
+
+    fn waited(&mut self, waited: Waited) {
+        panic!("nothing is waited for here: {waited:?}");
     }
 
     fn replayed(&mut self, _bytes: u64) {}

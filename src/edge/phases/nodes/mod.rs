@@ -1,6 +1,7 @@
 //! The nodes as a push sees them: whichever is next, asked on the client's behalf.
 
 mod claim;
+mod report;
 mod search;
 
 use std::sync::Arc;
@@ -10,14 +11,14 @@ use http::{HeaderValue, Method, StatusCode, header};
 use pingora::http::RequestHeader;
 
 use crate::fleet::node::NodeId;
-use crate::observe::labels::{Attempt, TakeoverReason, Unprotected};
+use crate::observe::labels::{Attempt, TakeoverReason};
 use crate::registry::digest::Digest;
 use crate::registry::error::parse_envelope;
 use crate::registry::route::{Route, Target};
 use crate::rewrite::location::path_and_query;
 use crate::spool::ledger::Full;
 use crate::upload::answer::classify;
-use crate::upload::driver::{Flight as _, Framing, Nodes, Opening, Reply};
+use crate::upload::driver::{Flight as _, Framing, Nodes, Opening, Reply, Waited};
 use crate::upload::takeover::{Answer, Hashed, Sought};
 use crate::upload::transfer::Transfer;
 use crate::upstream::Failure;
@@ -340,57 +341,19 @@ impl Nodes for Pusher<'_> {
     }
 
     fn lost(&mut self, failure: Failure) {
-        let (trouble, attempt, reason) = match failure {
-            Failure::NoNode => return,
-            Failure::Unreachable => (
-                NodeTrouble::Unreachable,
-                Attempt::ConnectFailed,
-                TakeoverReason::ConnectFailed,
-            ),
-            Failure::Unverified => (
-                NodeTrouble::Unverified,
-                Attempt::ConnectFailed,
-                TakeoverReason::ConnectFailed,
-            ),
-            Failure::Broken => (
-                NodeTrouble::Broken,
-                Attempt::LostMidway,
-                TakeoverReason::Lost,
-            ),
-            Failure::Stalled => (
-                NodeTrouble::Stalled,
-                Attempt::Stalled,
-                TakeoverReason::Stalled,
-            ),
-        };
-        self.fail(reason);
-        self.edge.blame(self.exchange, trouble, attempt);
+        self.tell_lost(failure);
     }
 
     fn unprotected(&mut self, why: Full) {
-        let (id, reason) = (&self.exchange.request_id, why.as_str());
-        tracing::warn!(request_id = id, reason, "upload goes on unprotected");
-        self.edge.metrics.upload_unprotected(match why {
-            Full::Upload => Unprotected::UploadLimit,
-            Full::Total => Unprotected::TotalLimit,
-            Full::Disk => Unprotected::DiskShare,
-            Full::Failed => Unprotected::DiskFailed,
-        });
+        self.tell_unprotected(why);
+    }
+
+    fn waited(&mut self, waited: Waited) {
+        self.tell_waited(waited);
     }
 
     fn replayed(&mut self, bytes: u64) {
         self.edge.metrics.upload_replayed(bytes);
-    }
-}
-
-impl Pusher<'_> {
-    /// The node that has the request failed it.
-    fn fail(&mut self, reason: TakeoverReason) {
-        self.reason = reason;
-        let current = self.exchange.current.as_ref();
-        let node = current.map_or(&self.node, |current| current.place.node.id());
-        let node = node.clone();
-        self.exchange.shun(&node);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The loop against scripted nodes, on a clock that does not run.
 
 mod script;
+mod waiting;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use ring::digest::{SHA256, digest};
 use super::super::takeover::{Protection, Session, Step as Request};
 use super::*;
 use crate::spool::file::Spools;
-use crate::spool::settings::SpoolSettings;
+use crate::spool::settings::{SpoolSettings, WhenFull};
 use script::{Call, Client, Given, Head, Plan, Script};
 
 /// One request of a client, and what is needed to keep it.
@@ -50,6 +51,7 @@ impl Scene {
             upload_limit: self.upload_limit,
             total_limit: 1 << 20,
             disk_share: 100,
+            when_full: WhenFull::Unprotected,
             idle_timeout: Duration::from_mins(1),
         };
         let mut spool = Spools::new(&settings).open();

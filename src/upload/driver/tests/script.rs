@@ -59,6 +59,7 @@ pub(super) struct Script {
     pub(super) lost: Vec<Failure>,
     pub(super) unprotected: Vec<Full>,
     pub(super) replayed: u64,
+    pub(super) waited: Vec<Waited>,
 }
 
 impl Script {
@@ -70,6 +71,7 @@ impl Script {
             lost: Vec::new(),
             unprotected: Vec::new(),
             replayed: 0,
+            waited: Vec::new(),
         }
     }
 
@@ -171,6 +173,10 @@ impl Nodes for Script {
 
     fn unprotected(&mut self, why: Full) {
         self.unprotected.push(why);
+    }
+
+    fn waited(&mut self, waited: Waited) {
+        self.waited.push(waited);
     }
 
     fn replayed(&mut self, bytes: u64) {
