@@ -1,7 +1,7 @@
 //! The kept bytes of one upload.
 
 use std::fs::File;
-use std::io::{self, IoSlice};
+use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -79,16 +79,14 @@ struct Tail {
     /// Bytes that are surely in the file.
     stored: u64,
     writing: Option<Writing>,
-    batch: Vec<Bytes>,
-    /// The last bytes of the batch, from pieces so small that to keep each of them would cost many times its size.
-    crumbs: BytesMut,
-    batch_size: usize,
+    /// The last bytes, copied together: the kernel takes one large aligned piece for a third of what it asks for
+    /// the same bytes in odd ones, and small pieces would hold the large buffers that they were read into.
+    batch: BytesMut,
 }
 
 #[derive(Debug)]
 struct Writing {
-    pieces: Arc<Vec<Bytes>>,
-    size: u64,
+    batch: Bytes,
     task: JoinHandle<io::Result<()>>,
 }
 
@@ -101,7 +99,7 @@ impl Spool {
     /// Whether `size` more bytes would be kept now. What others take may come back.
     pub async fn room(&self, size: u64) -> Result<(), Full> {
         self.account.has_room(size)?;
-        let full = BATCH.saturating_sub(self.tail.batch_size);
+        let full = BATCH.saturating_sub(self.tail.batch.len());
         if u64::try_from(full).is_ok_and(|full| size < full) {
             // The disk is not touched by them.
             return Ok(());
@@ -127,19 +125,22 @@ impl Spool {
             .min(piece.len());
         let mut piece = piece;
         self.head.extend_from_slice(&piece.split_to(room));
-        if piece.is_empty() {
-            return Ok(());
-        }
-        self.tail.push(piece);
-        if self.tail.batch_size >= BATCH {
-            self.write_batch().await?;
+        while !piece.is_empty() {
+            if self.tail.batch.capacity() == 0 {
+                self.tail.batch.reserve(BATCH);
+            }
+            let room = BATCH.saturating_sub(self.tail.batch.len());
+            let part = piece.split_to(room.min(piece.len()));
+            self.tail.batch.extend_from_slice(&part);
+            if self.tail.batch.len() >= BATCH {
+                self.write_batch().await?;
+            }
         }
         Ok(())
     }
 
     async fn write_batch(&mut self) -> Result<(), Full> {
         self.tail.settle().await?;
-        self.tail.sweep_up();
         let file = if let Some(file) = &self.tail.file {
             Arc::clone(file)
         } else {
@@ -147,17 +148,16 @@ impl Spool {
             self.tail.file = Some(Arc::clone(&file));
             file
         };
-        let pieces = Arc::new(std::mem::take(&mut self.tail.batch));
-        let size = u64::try_from(std::mem::take(&mut self.tail.batch_size)).unwrap_or(u64::MAX);
+        let batch = std::mem::take(&mut self.tail.batch).freeze();
         let at = self.tail.stored;
-        let (source, folder, share) = (Arc::clone(&pieces), self.folder.clone(), self.disk_share);
+        let (source, folder, share) = (batch.clone(), self.folder.clone(), self.disk_share);
         let task = spawn_blocking(move || {
             if is_crowded(&folder, share) {
                 return Err(io::ErrorKind::StorageFull.into());
             }
-            write_all(&file, &source, at)
+            file.write_all_at(&source, at)
         });
-        self.tail.writing = Some(Writing { pieces, size, task });
+        self.tail.writing = Some(Writing { batch, task });
         Ok(())
     }
 
@@ -220,7 +220,7 @@ impl Tail {
     async fn settle(&mut self) -> Result<(), Full> {
         if let Some(writing) = &mut self.writing {
             let outcome = (&mut writing.task).await;
-            let size = writing.size;
+            let size = u64::try_from(writing.batch.len()).unwrap_or(u64::MAX);
             self.writing = None;
             match outcome {
                 Ok(Ok(())) => self.stored += size,
@@ -235,15 +235,9 @@ impl Tail {
 
     async fn truncate(&mut self, length: u64) -> Result<(), Full> {
         self.settle().await?;
-        self.sweep_up();
-        let mut keep = usize::try_from(length.saturating_sub(self.stored)).unwrap_or(0);
+        let keep = usize::try_from(length.saturating_sub(self.stored)).unwrap_or(usize::MAX);
         self.stored = self.stored.min(length);
-        self.batch.retain_mut(|piece| {
-            piece.truncate(keep);
-            keep -= piece.len();
-            !piece.is_empty()
-        });
-        self.batch_size = self.batch.iter().map(Bytes::len).sum();
+        self.batch.truncate(keep);
         Ok(())
     }
 
@@ -267,56 +261,15 @@ impl Tail {
     /// Bytes at `offset` that are still in memory.
     fn waiting(&self, offset: u64) -> Option<Bytes> {
         let mut skip = usize::try_from(offset.checked_sub(self.stored)?).ok()?;
-        let writing = self
-            .writing
-            .iter()
-            .flat_map(|writing| writing.pieces.iter());
-        for piece in writing.chain(&self.batch) {
-            if skip < piece.len() {
-                return Some(piece.slice(skip..));
+        if let Some(writing) = &self.writing {
+            if skip < writing.batch.len() {
+                return Some(writing.batch.slice(skip..));
             }
-            skip -= piece.len();
+            skip -= writing.batch.len();
         }
-        let rest = self.crumbs.get(skip..)?;
+        let rest = self.batch.get(skip..)?;
         (!rest.is_empty()).then(|| Bytes::copy_from_slice(rest))
     }
-
-    /// Adds a piece to the batch.
-    fn push(&mut self, piece: Bytes) {
-        self.batch_size += piece.len();
-        if piece.len() >= CRUMB {
-            self.sweep_up();
-            self.batch.push(piece);
-            return;
-        }
-        self.crumbs.extend_from_slice(&piece);
-        if self.crumbs.len() >= CRUMBS {
-            self.sweep_up();
-        }
-    }
-
-    /// Makes one piece of all crumbs.
-    fn sweep_up(&mut self) {
-        if !self.crumbs.is_empty() {
-            self.batch.push(self.crumbs.split().freeze());
-        }
-    }
-}
-
-/// Writes all pieces, many with one call to the kernel.
-fn write_all(file: &File, pieces: &[Bytes], mut at: u64) -> io::Result<()> {
-    let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
-    let mut left = slices.as_mut_slice();
-    while !left.is_empty() {
-        let some = left.get(..left.len().min(MOST_SLICES)).unwrap_or_default();
-        let written = rustix::io::retry_on_intr(|| rustix::io::pwritev(file, some, at))?;
-        if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        at += u64::try_from(written).unwrap_or(0);
-        IoSlice::advance_slices(&mut left, written);
-    }
-    Ok(())
 }
 
 /// Whether more of the file system is in use than the operator allows. One that does not tell is not crowded.
@@ -328,14 +281,8 @@ fn is_crowded(folder: &Path, share: u64) -> bool {
     stat.f_blocks > 0 && free < stat.f_blocks.saturating_mul(100_u64.saturating_sub(share))
 }
 
-/// What is written at once; two of them may be in memory.
-const BATCH: usize = 512 * 1024;
-/// The kernel takes no more at one time.
-const MOST_SLICES: usize = 1024;
-/// A smaller piece is not worth keeping by itself.
-const CRUMB: usize = 4 * 1024;
-/// Crumbs that make a piece.
-const CRUMBS: usize = 64 * 1024;
+/// What is written at once, whole pages of the file; two of them may be in memory.
+const BATCH: usize = 256 * 1024;
 /// What is read at once.
 const READ: usize = 256 * 1024;
 
