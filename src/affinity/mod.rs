@@ -4,7 +4,8 @@
 //! address of the upload, into the public Location, so that the client brings them back with every
 //! request: any balancer that knows the key can go on, with no store shared between them.
 //! [`recent`] remembers for about a minute which node took which content, because shared storage
-//! may show it to the other nodes only later.
+//! may show it to the other nodes only later. [`shared`] is where several instances meet, when there
+//! is a Redis: everything in there is an improvement and never a condition.
 //!
 //! The pure files neither read keys from disk nor the clock nor random numbers: all of these are
 //! arguments. Nothing here is ever derived from a client's address, its cookies or its credentials.
@@ -17,4 +18,5 @@
 
 pub mod recent;
 pub mod settings;
+pub mod shared;
 pub mod token;

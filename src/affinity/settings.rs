@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::shared::address::Address;
+
 /// How uploads are tied to their node, and how long a fresh write is remembered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AffinitySettings {
@@ -13,4 +15,37 @@ pub struct AffinitySettings {
     pub upload_lifetime: Duration,
     /// How long reads of something just written go to the node that took it.
     pub recent_lifetime: Duration,
+}
+
+/// Where several instances meet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedSettings {
+    pub place: Place,
+    /// Beside or instead of the user that the address names.
+    pub user: Option<String>,
+    pub password_file: Option<PathBuf>,
+    pub sentinel_password_file: Option<PathBuf>,
+    /// Who must have issued the certificates of Redis; none trusts the system's.
+    pub ca_file: Option<PathBuf>,
+    /// What we show Redis.
+    pub certificate: Option<CertificateFiles>,
+    /// What every key begins with.
+    pub prefix: String,
+    /// How long one question may take.
+    pub timeout: Duration,
+}
+
+/// Where the address of Redis stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    Written(Address),
+    /// In a file, as it may hold a password.
+    InFile(PathBuf),
+}
+
+/// A certificate and its key, as PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    pub chain_file: PathBuf,
+    pub key_file: PathBuf,
 }

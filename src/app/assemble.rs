@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::affinity::token::{Key, Sealer};
 use crate::config::Settings;
 use crate::discovery::fixed;
 use crate::edge::host::ServedNames;
@@ -15,11 +16,13 @@ use crate::rewrite::names::NodeNames;
 use crate::upstream::peer::Target;
 use crate::upstream::settings::{NodeScheme, NodeSettings};
 
-use super::{AppError, keys};
+use super::AppError;
+use super::keys::KeyError;
 
 /// Makes a snapshot; nodes that were there `before` keep their health, their load and their addresses.
 pub(super) fn snapshot(
     settings: &Settings,
+    keys: &[Key],
     before: Option<&Snapshot>,
 ) -> Result<Snapshot, AppError> {
     let now = Instant::now().into_std();
@@ -56,7 +59,7 @@ pub(super) fn snapshot(
         node_in_flight: settings.node_in_flight,
         fleet: Arc::new(fleet),
         targets,
-        sealer: keys::sealer(settings)?,
+        sealer: Sealer::new(keys.to_vec()).map_err(KeyError::Unusable)?,
         upload_lifetime: settings.affinity.upload_lifetime,
     })
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ring::rand::{SecureRandom, SystemRandom};
 
-use crate::affinity::token::{Key, Sealer, parse_keys};
+use crate::affinity::token::{Key, parse_keys};
 use crate::config::Settings;
 
 /// The keys cannot be had.
@@ -19,12 +19,14 @@ pub enum KeyError {
     },
     #[error("{path}: {reason}")]
     Bad { path: PathBuf, reason: String },
+    #[error("{0}")]
+    Unusable(crate::affinity::token::KeyError),
     #[error("the system gives no random bytes")]
     NoRandom,
 }
 
 /// The keys that the settings ask for; one is made and kept where none is given.
-pub(super) fn sealer(settings: &Settings) -> Result<Sealer, KeyError> {
+pub(super) fn keys(settings: &Settings) -> Result<Vec<Key>, KeyError> {
     if let Some(path) = &settings.affinity.key_file {
         return read(path);
     }
@@ -36,20 +38,18 @@ pub(super) fn sealer(settings: &Settings) -> Result<Sealer, KeyError> {
     }
 }
 
-fn read(path: &Path) -> Result<Sealer, KeyError> {
+fn read(path: &Path) -> Result<Vec<Key>, KeyError> {
     let text = std::fs::read_to_string(path).map_err(|source| KeyError::Unreadable {
         path: path.to_owned(),
         source,
     })?;
-    let bad = |reason: String| KeyError::Bad {
+    parse_keys(&text).map_err(|error| KeyError::Bad {
         path: path.to_owned(),
-        reason,
-    };
-    let keys = parse_keys(&text).map_err(|error| bad(error.to_string()))?;
-    Sealer::new(keys).map_err(|error| bad(error.to_string()))
+        reason: error.to_string(),
+    })
 }
 
-fn make(path: &Path) -> Result<Sealer, KeyError> {
+fn make(path: &Path) -> Result<Vec<Key>, KeyError> {
     let mut bytes = [0; 32];
     SystemRandom::new()
         .fill(&mut bytes)
@@ -67,10 +67,7 @@ fn make(path: &Path) -> Result<Sealer, KeyError> {
             "the key for upload tokens cannot be kept: uploads that are running at a restart will fail"
         ),
     }
-    Sealer::new(vec![key]).map_err(|error| KeyError::Bad {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    })
+    Ok(vec![key])
 }
 
 fn keep(path: &Path, key: &Key) -> std::io::Result<()> {

@@ -26,6 +26,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::affinity::recent::Recent;
+use crate::affinity::shared::access::{Access, AccessError};
+use crate::affinity::shared::keys::Keys;
+use crate::affinity::shared::{Shared, Work};
+use crate::affinity::token::Key;
 use crate::config::Settings;
 use crate::edge::entrance::{Doors, Entrance, serve_plain};
 use crate::edge::gate::Gate;
@@ -58,6 +62,8 @@ pub enum AppError {
     Target(#[from] TargetError),
     #[error("affinity keys: {0}")]
     Keys(#[from] keys::KeyError),
+    #[error("redis: {0}")]
+    Redis(#[from] AccessError),
     #[error("runtime: {0}")]
     Runtime(#[from] std::io::Error),
 }
@@ -96,6 +102,7 @@ struct Parts {
     spools: Spools,
     store: Arc<CertificateStore>,
     entrance: Entrance,
+    shared: Shared,
     running: Settings,
 }
 
@@ -112,7 +119,10 @@ async fn serve(
     let (close, closed) = watch::channel(false);
     let store = Arc::new(CertificateStore::load(&settings.certificates.files)?);
     assemble::compare_names(&settings, &store);
-    let mut first = assemble::snapshot(&settings, None)?;
+    let sealing = keys::keys(&settings)?;
+    let mut first = assemble::snapshot(&settings, &sealing, None)?;
+    let readiness = Arc::new(Readiness::new());
+    let (shared, sharing) = share(&settings, &sealing, &metrics, &readiness)?;
     let listeners = bind(&settings)?;
     let bound: Vec<Bound> = listeners.iter().map(Bound::of).collect::<Result<_, _>>()?;
     first.https_port = https_port(&bound);
@@ -133,27 +143,17 @@ async fn serve(
         live: Live::new(KEPT_CONNECTIONS),
         spools: spools.clone(),
         transfers: Arc::clone(&transfers),
+        shared: shared.clone(),
         running: Arc::default(),
     };
     let running = Arc::clone(&edge.running);
     let mut entrance = Entrance::new(edge, settings.limits.clone(), threads, stopped);
     let mut doors = JoinSet::new();
-    for (listener, protocol) in listeners {
-        entrance.open(
-            listener,
-            protocol,
-            (&settings.certificates, &store),
-            &mut doors,
-        )?;
-    }
-    let readiness = Arc::new(Readiness::new());
+    open_doors(&mut entrance, listeners, (&settings, &store), &mut doors)?;
     let mut background = JoinSet::new();
-    let admin_address = open_admin(&settings, &snapshot, &readiness, (&metrics, &closed)).map(
-        |(address, serving)| {
-            background.spawn(serving);
-            address
-        },
-    )?;
+    let (admin_address, serving) =
+        open_admin(&settings, &snapshot, &readiness, (&metrics, &closed))?;
+    background.spawn(serving);
     let parts = Parts {
         path,
         transfers,
@@ -164,9 +164,11 @@ async fn serve(
         lookout,
         store,
         entrance,
+        shared,
         running: settings,
     };
     task::spawn_all(&parts, &mut background, &closed);
+    task::spawn_until(&closed, &mut background, sharing.run());
     readiness.enter(Stage::Serving);
     announce(&bound, admin_address);
     let parts = drain::until_stopped(parts, &readiness).await;
@@ -174,6 +176,31 @@ async fn serve(
     drain::drain(&parts, &running, &mut doors).await;
     close.send_replace(true);
     background.shutdown().await;
+    Ok(())
+}
+
+/// What instances share, and the work that keeps it. Nobody waits for Redis.
+fn share(
+    settings: &Settings,
+    sealing: &[Key],
+    metrics: &Arc<Metrics>,
+    readiness: &Arc<Readiness>,
+) -> Result<(Shared, Work), AppError> {
+    let (shared, work) = Shared::new(Arc::clone(metrics), Arc::clone(readiness));
+    let access = settings.shared.as_ref().map(Access::open).transpose()?;
+    shared.adopt(access, |prefix| Keys::new(prefix, sealing));
+    Ok((shared, work))
+}
+
+fn open_doors(
+    entrance: &mut Entrance,
+    listeners: Vec<(TcpListener, &Protocol)>,
+    (settings, store): (&Settings, &Arc<CertificateStore>),
+    doors: &mut JoinSet<()>,
+) -> Result<(), AppError> {
+    for (listener, protocol) in listeners {
+        entrance.open(listener, protocol, (&settings.certificates, store), doors)?;
+    }
     Ok(())
 }
 

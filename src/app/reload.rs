@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 
+use crate::affinity::shared::access::Access;
+use crate::affinity::shared::keys::Keys;
 use crate::config::{self, Settings};
 use crate::edge::snapshot::Snapshot;
 use crate::edge::tls::{CertificateStore, Refreshed};
@@ -13,7 +15,7 @@ use crate::observe::labels::Reload;
 use crate::observe::metrics::Metrics;
 
 use super::task::Done;
-use super::{AppError, Parts, assemble};
+use super::{AppError, Parts, assemble, keys};
 
 /// Reads the operator's file again. A good one counts from the next request on; a bad one changes nothing.
 pub(super) async fn reload(parts: &mut Parts) {
@@ -48,7 +50,10 @@ async fn apply(parts: &mut Parts, settings: Settings) -> Result<(), Vec<String>>
     let restart = parts.running.needs_restart(&settings);
     let before = parts.snapshot.load_full();
     // Everything that can fail comes before the first change.
-    let fresh = assemble::snapshot(&settings, Some(&before)).map_err(one)?;
+    let sealing = keys::keys(&settings).map_err(|error| one(error.into()))?;
+    let fresh = assemble::snapshot(&settings, &sealing, Some(&before)).map_err(one)?;
+    let access = settings.shared.as_ref().map(Access::open).transpose();
+    let access = access.map_err(|error| one(error.into()))?;
     assemble::resolve(&fresh).await;
     parts
         .store
@@ -72,6 +77,9 @@ async fn apply(parts: &mut Parts, settings: Settings) -> Result<(), Vec<String>>
         .set_level(&settings.log.level)
         .map_err(|error| one(error.into()))?;
     parts.lookout.forget();
+    parts
+        .shared
+        .adopt(access, |prefix| Keys::new(prefix, &sealing));
     parts.snapshot.store(Arc::new(fresh));
     if !restart.is_empty() {
         let settings = restart.join(", ");

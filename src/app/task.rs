@@ -64,6 +64,15 @@ pub(super) fn spawn_all(parts: &Parts, tasks: &mut JoinSet<()>, stop: &watch::Re
     }));
 }
 
+/// Starts work that goes on by itself until the stop.
+pub(super) fn spawn_until(
+    stop: &watch::Receiver<bool>,
+    tasks: &mut JoinSet<()>,
+    work: impl Future<Output = ()> + Send + 'static,
+) {
+    tasks.spawn(until_stop(stop.clone(), work));
+}
+
 async fn until_stop(mut stop: watch::Receiver<bool>, work: impl Future<Output = ()>) {
     tokio::select! {
         () = work => {}

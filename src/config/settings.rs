@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::affinity::settings::AffinitySettings;
+use crate::affinity::settings::{AffinitySettings, SharedSettings};
+use crate::config::check::describe_redis;
 use crate::config::unit::print_duration;
 use crate::download::settings::TakeoverSettings;
 use crate::edge::settings::{
@@ -42,6 +43,8 @@ pub struct Settings {
     pub retry: Retry,
     pub takeover: TakeoverSettings,
     pub affinity: AffinitySettings,
+    /// Where several instances meet; none when they share nothing.
+    pub shared: Option<SharedSettings>,
     pub spool: SpoolSettings,
     pub log: LogSettings,
     pub admin: AdminSettings,
@@ -91,6 +94,7 @@ impl Settings {
         lines.extend(self.listeners.iter().map(describe_listener));
         lines.extend(self.nodes.iter().map(describe_node));
         lines.push(describe_probe(&self.probe));
+        lines.extend(self.shared.iter().map(describe_redis));
         lines
     }
 }

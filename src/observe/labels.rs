@@ -231,6 +231,44 @@ labels! {
         OwnRealm = "own_realm",
     }
 
+    /// Whether there is a Redis in which instances meet.
+    SharedState {
+        /// None is configured.
+        Off = "off",
+        /// It does not answer as it should, and is left alone.
+        Away = "away",
+        Up = "up",
+    }
+
+    /// What Redis is asked for.
+    SharedCall {
+        /// Whether it serves us.
+        Probe = "probe",
+        FindUpload = "find_upload",
+        MoveUpload = "move_upload",
+        ForgetUpload = "forget_upload",
+        FindWrite = "find_write",
+        NoteWrite = "note_write",
+        FindSession = "find_session",
+        KeepSession = "keep_session",
+        ForgetSession = "forget_session",
+        /// Limits.
+        Script = "script",
+    }
+
+    /// What came of it.
+    SharedOutcome {
+        Done = "done",
+        /// It has no such entry.
+        Missing = "missing",
+        TimedOut = "timed_out",
+        Refused = "refused",
+        /// The connection was lost.
+        Lost = "lost",
+        /// It was known to be away.
+        NotAsked = "not_asked",
+    }
+
     /// Work that goes on in the background.
     Task {
         Probes = "probes",

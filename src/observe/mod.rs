@@ -18,5 +18,6 @@ pub mod metrics;
 pub mod names;
 pub mod record;
 pub mod settings;
+mod shared;
 pub mod status;
 pub mod writer;

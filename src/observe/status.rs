@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use super::labels::{Label, SharedState};
 use super::metrics::Metrics;
 use crate::fleet::health::{Component, Traffic};
 use crate::fleet::node::NodeSummary;
@@ -14,6 +15,7 @@ use crate::fleet::view::{Fleet, Rank};
 #[derive(Debug, Default)]
 pub struct Readiness {
     stage: Mutex<Stage>,
+    shared: Mutex<Option<SharedState>>,
 }
 
 /// One part of the life of the process.
@@ -37,6 +39,17 @@ impl Readiness {
     /// A new part begins.
     pub fn enter(&self, stage: Stage) {
         *self.lock() = stage;
+    }
+
+    /// Whether instances meet in a Redis, which nobody has to wait for.
+    pub fn shared_is(&self, state: SharedState) {
+        *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
+    }
+
+    /// What was last said of Redis.
+    pub fn shared(&self) -> SharedState {
+        let shared = *self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.unwrap_or(SharedState::Off)
     }
 
     /// The part that goes on now.
@@ -87,16 +100,18 @@ pub(super) fn readiness(stage: Stage, fleet: &Fleet, now: Instant) -> Result<(),
 #[derive(Debug, Serialize)]
 pub(super) struct NodesPage {
     stage: Stage,
+    redis: &'static str,
     /// Shared components that all nodes fail at one time.
     cluster_faults: Vec<&'static str>,
     nodes: Vec<NodeSummary>,
 }
 
 impl NodesPage {
-    pub(super) fn new(stage: Stage, fleet: &Fleet, now: Instant) -> Self {
+    pub(super) fn new(readiness: &Readiness, fleet: &Fleet, now: Instant) -> Self {
         let faults = fleet.cluster_faults(now);
         Self {
-            stage,
+            stage: readiness.stage(),
+            redis: readiness.shared().as_str(),
             cluster_faults: faults.into_iter().map(Component::as_str).collect(),
             nodes: fleet.nodes().iter().map(|node| node.summary(now)).collect(),
         }

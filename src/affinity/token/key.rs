@@ -32,7 +32,7 @@ impl Key {
         general_purpose::STANDARD.encode(self.0)
     }
 
-    pub(super) fn bytes(&self) -> &[u8; 32] {
+    pub(in crate::affinity) fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
 

@@ -7,8 +7,11 @@ mod authority;
 mod entrance;
 mod node;
 mod policy;
+mod redis;
 mod takeover;
 mod value;
+
+pub(super) use self::redis::describe as describe_redis;
 
 use super::file::File;
 use super::problem::Problems;
@@ -32,6 +35,7 @@ pub(super) fn check(problems: &mut Problems, file: &File) -> Option<Settings> {
     let takeover = takeover::takeover(problems, &file.takeover);
     let affinity = policy::affinity(problems, &file.affinity);
     let spool = takeover::spool(problems, &file.spool, state_folder.as_deref());
+    let shared = redis::redis(problems, &file.redis, &file.affinity.key_file);
     let log = policy::log(problems, &file.log);
     let admin = entrance::admin(
         problems,
@@ -54,6 +58,7 @@ pub(super) fn check(problems: &mut Problems, file: &File) -> Option<Settings> {
         retry: retry?,
         takeover: takeover?,
         affinity: affinity?,
+        shared: shared?,
         spool: spool?,
         log: log?,
         admin: admin?,

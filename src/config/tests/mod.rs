@@ -2,6 +2,7 @@
 
 mod refused;
 mod refused_places;
+mod refused_redis;
 mod shipped;
 
 use std::path::{Path, PathBuf};

@@ -32,6 +32,7 @@ use pingora::{Error, Result};
 use tokio::time::Instant;
 
 use crate::affinity::recent::Recent;
+use crate::affinity::shared::Shared;
 use crate::observe::log::Log;
 use crate::observe::metrics::Metrics;
 use crate::placement::budget::Budget;
@@ -58,6 +59,8 @@ pub struct Edge {
     pub live: Live,
     pub spools: Spools,
     pub transfers: Arc<Transfers>,
+    /// What other instances know.
+    pub shared: Shared,
     /// Requests that are under way.
     pub running: Arc<AtomicUsize>,
 }

@@ -13,6 +13,7 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 
+use super::labels::SharedState;
 use super::metrics::Metrics;
 use super::status::{NodesPage, Readiness, readiness};
 use crate::fleet::view::Fleet;
@@ -65,7 +66,14 @@ impl Admin {
 
     fn readyz(&self, now: Instant) -> Page {
         match readiness(self.readiness.stage(), &(self.fleet)(), now) {
-            Ok(()) => Page::text(StatusCode::OK, "ready\n"),
+            Ok(()) => Page::text(
+                StatusCode::OK,
+                match self.readiness.shared() {
+                    SharedState::Off | SharedState::Up => "ready\n",
+                    // Nothing fails without it, but somebody may want to know.
+                    SharedState::Away => "ready, without redis\n",
+                },
+            ),
             Err(unready) => Page::text(
                 StatusCode::SERVICE_UNAVAILABLE,
                 &format!("{}\n", unready.as_str()),
@@ -89,7 +97,7 @@ impl Admin {
     }
 
     fn nodes(&self, now: Instant) -> Page {
-        let page = NodesPage::new(self.readiness.stage(), &(self.fleet)(), now);
+        let page = NodesPage::new(&self.readiness, &(self.fleet)(), now);
         match serde_json::to_vec_pretty(&page) {
             Ok(mut body) => {
                 body.push(b'\n');

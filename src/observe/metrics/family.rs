@@ -18,7 +18,7 @@ pub(super) struct Counters<L> {
 }
 
 impl<L: Label> Counters<L> {
-    pub(super) fn new(registry: &Registry, metric: &Metric) -> Self {
+    pub(in crate::observe) fn new(registry: &Registry, metric: &Metric) -> Self {
         let family = counters(registry, metric);
         let children = L::NAMES
             .iter()
@@ -30,38 +30,38 @@ impl<L: Label> Counters<L> {
         }
     }
 
-    pub(super) fn of(&self, value: L) -> &IntCounter {
+    pub(in crate::observe) fn of(&self, value: L) -> &IntCounter {
         self.children
             .get(value.position())
             .expect("every value of the label has its counter")
     }
 }
 
-pub(super) fn counter(registry: &Registry, metric: &Metric) -> IntCounter {
+pub(in crate::observe) fn counter(registry: &Registry, metric: &Metric) -> IntCounter {
     register(registry, IntCounter::with_opts(opts(metric)))
 }
 
-pub(super) fn counters(registry: &Registry, metric: &Metric) -> IntCounterVec {
+pub(in crate::observe) fn counters(registry: &Registry, metric: &Metric) -> IntCounterVec {
     register(registry, IntCounterVec::new(opts(metric), &keys(metric)))
 }
 
-pub(super) fn gauge(registry: &Registry, metric: &Metric) -> IntGauge {
+pub(in crate::observe) fn gauge(registry: &Registry, metric: &Metric) -> IntGauge {
     register(registry, IntGauge::with_opts(opts(metric)))
 }
 
-pub(super) fn gauges(registry: &Registry, metric: &Metric) -> IntGaugeVec {
+pub(in crate::observe) fn gauges(registry: &Registry, metric: &Metric) -> IntGaugeVec {
     register(registry, IntGaugeVec::new(opts(metric), &keys(metric)))
 }
 
-pub(super) fn float_gauge(registry: &Registry, metric: &Metric) -> Gauge {
+pub(in crate::observe) fn float_gauge(registry: &Registry, metric: &Metric) -> Gauge {
     register(registry, Gauge::with_opts(opts(metric)))
 }
 
-pub(super) fn float_gauges(registry: &Registry, metric: &Metric) -> GaugeVec {
+pub(in crate::observe) fn float_gauges(registry: &Registry, metric: &Metric) -> GaugeVec {
     register(registry, GaugeVec::new(opts(metric), &keys(metric)))
 }
 
-pub(super) fn histograms(registry: &Registry, metric: &Metric) -> HistogramVec {
+pub(in crate::observe) fn histograms(registry: &Registry, metric: &Metric) -> HistogramVec {
     let bounds = match metric.kind {
         Kind::Histogram(bounds) => bounds.to_vec(),
         Kind::Counter | Kind::Gauge => Vec::new(),

@@ -3,7 +3,7 @@
 //! Whoever counts names no metric and no label: that is declared in `names` and `labels`. Series
 //! whose labels are fixed exist from the start, so that a first failure is a rise from zero.
 
-mod family;
+pub(super) mod family;
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,6 +20,7 @@ use super::labels::{
 };
 use super::names;
 use super::record::Record;
+use super::shared::SharedNumbers;
 use crate::fleet::health::Standing;
 use crate::fleet::node::NodeId;
 use family::{Counters, counter, counters, float_gauge, float_gauges, gauge, gauges, histograms};
@@ -46,6 +47,7 @@ pub struct Metrics {
     replayed: IntCounter,
     unprotected: Counters<Unprotected>,
     synthesized: Counters<Synthesized>,
+    pub(super) shared: SharedNumbers,
     pub(super) node_up: IntGaugeVec,
     pub(super) component_up: IntGaugeVec,
     pub(super) cluster_fault: IntGaugeVec,
@@ -101,6 +103,7 @@ impl Metrics {
             replayed: counter(&registry, &names::UPLOAD_REPLAYED_BYTES),
             unprotected: Counters::new(&registry, &names::UPLOAD_UNPROTECTED),
             synthesized: Counters::new(&registry, &names::UPLOAD_SYNTHESIZED),
+            shared: SharedNumbers::new(&registry),
             node_up: gauges(&registry, &names::FLEET_NODE_UP),
             component_up: gauges(&registry, &names::FLEET_COMPONENT_UP),
             cluster_fault: gauges(&registry, &names::FLEET_CLUSTER_FAULT),

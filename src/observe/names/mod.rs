@@ -4,6 +4,7 @@
 //! the dashboards against these tables.
 
 mod fields;
+mod shared;
 
 use super::labels::{
     Attempt, ConnectionClose, Direction, Handshake, Label, Misfit, Outcome, Probe, Refusal, Reload,
@@ -12,6 +13,9 @@ use super::labels::{
 };
 
 pub use self::fields::{LOG_FIELDS, RECORD_FIELDS};
+pub use self::shared::{
+    AFFINITY_REDIS_CALLS, AFFINITY_REDIS_DROPPED, AFFINITY_REDIS_SECONDS, AFFINITY_REDIS_UP,
+};
 
 /// What operators may rely on about one metric.
 #[derive(Debug, Clone, Copy)]
@@ -322,6 +326,10 @@ pub const METRICS: &[Metric] = &[
     UPSTREAM_MISCONFIGURED,
     PLACEMENT_WAITS,
     AFFINITY_TOKENS_REFUSED,
+    AFFINITY_REDIS_UP,
+    AFFINITY_REDIS_CALLS,
+    AFFINITY_REDIS_SECONDS,
+    AFFINITY_REDIS_DROPPED,
     CONFIG_RELOADS,
     CONFIG_LAST_RELOAD_SUCCESS,
     APP_TASK_LAST_SUCCESS,

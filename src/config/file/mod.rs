@@ -3,6 +3,10 @@
 //! This is the one place that names keys and defaults. Nothing is judged here but the kind of a
 //! value; a key that was renamed or taken away stays as a marker.
 
+mod redis;
+
+pub(super) use self::redis::Redis;
+
 use super::kind::Switch;
 use super::notes::Notes;
 use super::table::{Raw, Table, read_root};
@@ -27,6 +31,7 @@ pub(super) struct File {
     pub(super) retry: Retry,
     pub(super) takeover: Takeover,
     pub(super) affinity: Affinity,
+    pub(super) redis: Redis,
     pub(super) spool: Spool,
     pub(super) log: Log,
     pub(super) admin: Admin,
@@ -66,6 +71,7 @@ impl File {
                 retry: table.table("retry", Retry::read),
                 takeover: table.table("takeover", Takeover::read),
                 affinity: table.table("affinity", Affinity::read),
+                redis: table.table("redis", Redis::read),
                 spool: table.table("spool", Spool::read),
                 log: table.table("log", Log::read),
                 admin: table.table("admin", Admin::read),
