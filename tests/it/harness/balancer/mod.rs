@@ -2,8 +2,11 @@
 
 pub mod config;
 
+use std::fs::File;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -18,13 +21,17 @@ use super::http::{Request, Target};
 use super::process::{Process, Spec};
 use super::wait::{SOON, until};
 
-/// The program that was built with these tests. The launcher has none and names it itself.
+/// The program that was built with these tests, as it was when they began: a build in the meantime does not
+/// change what they run. The launcher has none and names it itself.
 pub fn program() -> PathBuf {
-    let built = option_env!("CARGO_BIN_EXE_pilotage").map(PathBuf::from);
-    let named = || std::env::var_os("PILOTAGE_PROGRAM").map(PathBuf::from);
-    built
-        .or_else(named)
-        .expect("PILOTAGE_PROGRAM names the program")
+    static OPENED: LazyLock<File> = LazyLock::new(|| {
+        let built = option_env!("CARGO_BIN_EXE_pilotage").map(PathBuf::from);
+        let named = || std::env::var_os("PILOTAGE_PROGRAM").map(PathBuf::from);
+        let path = built.or_else(named);
+        File::open(path.expect("PILOTAGE_PROGRAM names the program")).unwrap()
+    });
+    let file = OPENED.as_raw_fd();
+    format!("/proc/{}/fd/{file}", std::process::id()).into()
 }
 
 /// A running balancer. It is killed when this drops.
