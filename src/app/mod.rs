@@ -35,7 +35,7 @@ use crate::edge::entrance::{Doors, Entrance, serve_plain};
 use crate::edge::gate::Gate;
 use crate::edge::listen::{Inherited, ListenError, listen};
 use crate::edge::lookout::Lookout;
-use crate::edge::phases::Edge;
+use crate::edge::phases::{Edge, Unmasked};
 use crate::edge::settings::Protocol;
 use crate::edge::snapshot::Snapshot;
 use crate::edge::tls::{CertificateStore, TlsError};
@@ -144,6 +144,7 @@ async fn serve(
         spools: spools.clone(),
         transfers: Arc::clone(&transfers),
         shared: shared.clone(),
+        unmasked: Unmasked::default(),
         running: Arc::default(),
     };
     let running = Arc::clone(&edge.running);

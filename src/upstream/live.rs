@@ -288,6 +288,19 @@ impl Body {
         }
     }
 
+    /// All of it, up to `limit` bytes; what is longer is cut off.
+    pub async fn gather(&mut self, limit: usize) -> Result<Bytes, Failure> {
+        let mut body = Vec::new();
+        while body.len() < limit {
+            match self.next().await? {
+                Some(piece) => body.extend_from_slice(&piece),
+                None => break,
+            }
+        }
+        body.truncate(limit);
+        Ok(body.into())
+    }
+
     /// Gives the connection back to the pool, if the body was read to its end.
     pub async fn release(mut self) {
         if self.session.response_done() {

@@ -42,6 +42,11 @@ pub enum SharedFault {
     Unknown,
 }
 
+/// Whether only the body tells what an answer means: a refusal that asks for no credentials.
+pub fn is_disguised(status: StatusCode, headers: &HeaderMap) -> bool {
+    status == StatusCode::UNAUTHORIZED && challenge_is_empty(headers)
+}
+
 /// Judges an answer by its head, and by its body as far as it is known.
 pub fn judge(
     route: &Route,
@@ -54,7 +59,7 @@ pub fn judge(
     if redirects_to_https(route, status, headers) {
         return Verdict::RedirectsToHttps;
     }
-    if status == StatusCode::UNAUTHORIZED && challenge_is_empty(headers) {
+    if is_disguised(status, headers) {
         return match body {
             Some(body) if names_database(body) => Verdict::SharedFault(SharedFault::Database),
             Some(_) | None => Verdict::Served,

@@ -54,6 +54,8 @@ pub enum Lost {
     Stalled,
     /// The answer cannot be what the client wants.
     BadAnswer,
+    /// What all nodes share has failed this one, and it hides that behind another answer.
+    Shared,
     /// No node is left to be asked, or none in time.
     NoNode,
 }

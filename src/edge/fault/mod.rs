@@ -35,6 +35,8 @@ pub enum Fault {
     ManifestTooLarge,
     /// No node was up for as long as we were willing to wait.
     NoNode,
+    /// What all nodes share is away, and they hide it behind another answer.
+    Database,
     /// Every node that may serve this has all it can take.
     Busy,
     /// The node failed and no other could go on.
@@ -110,7 +112,7 @@ impl Fault {
             | Self::UnknownUpload
             | Self::ManifestTooLarge
             | Self::Client => Blame::Client,
-            Self::NoNode | Self::Busy => Blame::Fleet,
+            Self::NoNode | Self::Busy | Self::Database => Blame::Fleet,
             Self::Node(_) => Blame::Node,
             Self::Ours => Blame::Us,
         }
@@ -130,6 +132,7 @@ impl Fault {
             Self::ManifestTooLarge => "manifest_too_large",
             Self::NoNode => "no_node",
             Self::Busy => "busy",
+            Self::Database => "database",
             Self::Node(NodeTrouble::Unreachable) => "node_unreachable",
             Self::Node(NodeTrouble::Broken) => "node_broken",
             Self::Node(NodeTrouble::Stalled) => "node_stalled",
@@ -221,6 +224,11 @@ impl Fault {
                 StatusCode::SERVICE_UNAVAILABLE,
                 Code::Unavailable,
                 "the registry has all the requests it can take; try again shortly",
+            ),
+            Self::Database => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                Code::Unavailable,
+                "the registry cannot check credentials at the moment; try again shortly",
             ),
             Self::Node(trouble) => (
                 StatusCode::SERVICE_UNAVAILABLE,

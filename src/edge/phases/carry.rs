@@ -260,13 +260,16 @@ impl Edge {
             .response_written()
             .is_some_and(|head| !head.status.is_informational());
         let (trouble, attempt, reason) = failure(exchange.fault, error.etype(), begun);
+        let shared = exchange.fault == Some(Fault::Database);
         let repeatable = match exchange.relay.as_ref().map(|relay| relay.repeat) {
             Some(Repeat::UntilAnswered) => !session.retry_buffer_truncated(),
             Some(Repeat::UntilSent) => trouble == NodeTrouble::Unverified,
             None => false,
         };
         let again = !begun && repeatable && exchange.asked < exchange.snapshot.retry.attempts;
-        if stale && trouble == NodeTrouble::Broken {
+        if shared {
+            self.pass_over(exchange);
+        } else if stale && trouble == NodeTrouble::Broken {
             let current = exchange.current.take().filter(|_| again);
             exchange
                 .next
@@ -310,7 +313,7 @@ fn failure(
     begun: bool,
 ) -> (NodeTrouble, Attempt, RetryReason) {
     match (noted, etype) {
-        (Some(Fault::Node(NodeTrouble::BadAnswer)), _) => (
+        (Some(Fault::Node(NodeTrouble::BadAnswer) | Fault::Database), _) => (
             NodeTrouble::BadAnswer,
             Attempt::GatewayError,
             RetryReason::GatewayError,

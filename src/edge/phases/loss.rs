@@ -77,6 +77,7 @@ impl Edge {
             Lost::Broken => self.blame(exchange, NodeTrouble::Broken, midway),
             Lost::Stalled => self.blame(exchange, NodeTrouble::Stalled, Attempt::Stalled),
             Lost::BadAnswer => self.blame(exchange, NodeTrouble::BadAnswer, Attempt::GatewayError),
+            Lost::Shared => self.pass_over(exchange),
         }
     }
 }
@@ -94,7 +95,7 @@ pub(super) fn reason(lost: Lost) -> TakeoverReason {
         Lost::Unreachable | Lost::NoNode => TakeoverReason::ConnectFailed,
         Lost::Broken => TakeoverReason::Lost,
         Lost::Stalled => TakeoverReason::Stalled,
-        Lost::BadAnswer => TakeoverReason::BadAnswer,
+        Lost::BadAnswer | Lost::Shared => TakeoverReason::BadAnswer,
     }
 }
 
@@ -105,6 +106,7 @@ pub(super) fn fault(lost: Lost) -> Fault {
         Lost::Broken => Fault::Node(NodeTrouble::Broken),
         Lost::Stalled => Fault::Node(NodeTrouble::Stalled),
         Lost::BadAnswer => Fault::Node(NodeTrouble::BadAnswer),
+        Lost::Shared => Fault::Database,
         Lost::NoNode => Fault::NoNode,
     }
 }

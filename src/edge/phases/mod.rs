@@ -17,6 +17,7 @@ mod pull;
 mod push;
 mod respond;
 mod status;
+mod unmask;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -45,6 +46,8 @@ use super::gate::Gate;
 use super::lookout::Lookout;
 use super::snapshot::Snapshot;
 
+pub use self::unmask::Unmasked;
+
 /// Everything that outlives a request.
 #[derive(Debug)]
 pub struct Edge {
@@ -61,6 +64,7 @@ pub struct Edge {
     pub transfers: Arc<Transfers>,
     /// What other instances know.
     pub shared: Shared,
+    pub unmasked: Unmasked,
     /// Requests that are under way.
     pub running: Arc<AtomicUsize>,
 }
@@ -153,6 +157,7 @@ impl ProxyHttp for Edge {
         answer: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
+        self.unmask(session, answer, exchange).await?;
         exchange.farewell(session);
         self.answered(session, answer, exchange)
     }

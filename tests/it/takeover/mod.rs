@@ -22,6 +22,7 @@ mod chaos;
 mod committed;
 mod courier;
 mod cut;
+mod disguised;
 mod early;
 mod killed;
 mod manifests;

@@ -101,13 +101,14 @@ fn relay() -> Action {
     Action::Relay { length }
 }
 
-fn every_loss() -> [Event; 5] {
+fn every_loss() -> [Event; 6] {
     [
         Event::Ended,
         Event::Failed(Lost::Unreachable),
         Event::Failed(Lost::Broken),
         Event::Failed(Lost::Stalled),
         Event::Failed(Lost::BadAnswer),
+        Event::Failed(Lost::Shared),
     ]
 }
 

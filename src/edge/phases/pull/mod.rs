@@ -17,13 +17,14 @@ use crate::observe::labels::{Attempt, Direction, RetryReason};
 use crate::registry::digest::Digest;
 use crate::upstream::Failure;
 use crate::upstream::live::Answer;
-use crate::upstream::verdict::{Verdict, judge};
+use crate::upstream::verdict::{SharedFault, Verdict, judge};
 
 use super::super::answer;
 use super::super::exchange::{Ended, Exchange};
 use super::super::fault::{Fault, NodeTrouble};
 use super::Edge;
 use super::loss::{begun, fault, reason};
+use super::unmask::message;
 use present::Present;
 
 /// The answer to a range that no byte of the blob fits.
@@ -145,7 +146,7 @@ impl Edge {
                 .fetch(&place.target, &exchange.snapshot.timeouts, request)
                 .await;
             match fetched {
-                Ok(answer) => return Self::opened(session, exchange, answer, present),
+                Ok(answer) => return Self::opened(session, exchange, answer, present).await,
                 Err(Failure::Unreachable | Failure::NoNode) => {
                     self.blame(exchange, NodeTrouble::Unreachable, Attempt::ConnectFailed);
                 }
@@ -158,25 +159,33 @@ impl Edge {
         }
     }
 
-    fn opened(
+    async fn opened(
         session: &Session,
         exchange: &mut Exchange,
-        answer: Answer,
+        mut answer: Answer,
         present: &mut Option<Present>,
     ) -> Event {
-        let Answer { head, body } = answer;
+        let message = match message(&mut answer).await {
+            Ok(message) => message,
+            Err(Failure::Stalled) => return Event::Failed(Lost::Stalled),
+            Err(_) => return Event::Failed(Lost::Broken),
+        };
+        let (status, headers) = (answer.head.status, &answer.head.headers);
         if let Some(arrival) = &exchange.arrival {
             let route = &arrival.target.route;
             let method = &session.req_header().method;
-            match judge(route, method, head.status, &head.headers, None) {
+            match judge(route, method, status, headers, message.as_deref()) {
                 Verdict::NodeFault(_) | Verdict::RedirectsToHttps => {
                     return Event::Failed(Lost::BadAnswer);
                 }
-                Verdict::Served | Verdict::SharedFault(_) => {}
+                Verdict::SharedFault(SharedFault::Database) => {
+                    return Event::Failed(Lost::Shared);
+                }
+                Verdict::Served | Verdict::SharedFault(SharedFault::Unknown) => {}
             }
         }
-        let facts = Facts::read(head.status, &head.headers);
-        *present = Some(Present::new(Answer { head, body }));
+        let facts = Facts::read(status, headers);
+        *present = Some(Present::new(answer, message));
         Event::Opened(facts)
     }
 
@@ -202,7 +211,7 @@ impl Edge {
         match fetched {
             Ok(answer) => {
                 let facts = Facts::read(answer.head.status, &answer.head.headers);
-                *present = Some(Present::new(answer));
+                *present = Some(Present::new(answer, None));
                 Event::Opened(facts)
             }
             Err(_) => Event::Failed(Lost::BadAnswer),

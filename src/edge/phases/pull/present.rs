@@ -12,15 +12,18 @@ use crate::upstream::live::{Answer, Body};
 pub(super) struct Present {
     pub(super) head: ResponseHeader,
     body: Option<Body>,
+    /// Bytes that were read already, to judge the head by them.
+    read: Option<Bytes>,
     /// The bytes that came last.
     piece: Bytes,
 }
 
 impl Present {
-    pub(super) fn new(answer: Answer) -> Self {
+    pub(super) fn new(answer: Answer, read: Option<Bytes>) -> Self {
         Self {
             head: answer.head,
             body: Some(answer.body),
+            read: read.filter(|read| !read.is_empty()),
             piece: Bytes::new(),
         }
     }
@@ -34,6 +37,10 @@ impl Present {
 
     /// The next bytes, unless the client leaves first.
     pub(super) async fn next(&mut self, session: &mut Session) -> Event {
+        if let Some(read) = self.read.take() {
+            self.piece = read;
+            return Event::Bytes(u64::try_from(self.piece.len()).unwrap_or(u64::MAX));
+        }
         let Some(body) = &mut self.body else {
             return Event::Ended;
         };
