@@ -131,7 +131,6 @@ async fn serve(
     let gate = Arc::new(Gate::default());
     let lookout = Arc::new(Lookout::new(Arc::clone(&metrics), Arc::clone(&gate)));
     let transfers = Arc::new(Transfers::default());
-    let spools = Spools::new(&settings.spool);
     let edge = Edge {
         snapshot: Arc::clone(&snapshot),
         recent: Recent::new(settings.affinity.recent_lifetime),
@@ -141,13 +140,13 @@ async fn serve(
         metrics: Arc::clone(&metrics),
         log: log.clone(),
         live: Live::new(KEPT_CONNECTIONS),
-        spools: spools.clone(),
+        spools: Spools::new(&settings.spool),
         transfers: Arc::clone(&transfers),
         shared: shared.clone(),
         unmasked: Unmasked::default(),
         running: Arc::default(),
     };
-    let running = Arc::clone(&edge.running);
+    let (running, spools) = (Arc::clone(&edge.running), edge.spools.clone());
     let mut entrance = Entrance::new(edge, settings.limits.clone(), threads, stopped);
     let mut doors = JoinSet::new();
     open_doors(&mut entrance, listeners, (&settings, &store), &mut doors)?;

@@ -13,12 +13,14 @@ use crate::download::proof::Proof;
 use crate::fleet::load::InFlight;
 use crate::fleet::node::NodeId;
 use crate::observe::metrics::Open;
+use crate::observe::record::Rescued;
 use crate::registry::route::Target;
 use crate::registry::session::SessionId;
 use crate::rewrite::Scheme;
 
 use super::connection::Connection;
 use super::fault::Fault;
+use super::lost::LostTime;
 use super::plan::Relay;
 use super::snapshot::{Place, Snapshot};
 
@@ -46,6 +48,11 @@ pub struct Exchange {
     pub(super) current: Option<Current>,
     /// The node that gave the answer, or was asked last.
     pub(super) last_node: Option<NodeId>,
+    pub(super) first_node: Option<NodeId>,
+    /// When a node last did something for the request, or was asked to.
+    pub(super) progress: Instant,
+    pub(super) lost: LostTime,
+    pub(super) rescued: Rescued,
     pub(super) fault: Option<Fault>,
     pub(super) patience: Option<Instant>,
     pub(super) gathered: Option<BytesMut>,
@@ -136,6 +143,10 @@ impl Exchange {
             asked: 0,
             current: None,
             last_node: None,
+            first_node: None,
+            progress: now,
+            lost: LostTime::default(),
+            rescued: Rescued::default(),
             fault: None,
             patience: None,
             gathered: None,

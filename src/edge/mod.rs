@@ -19,6 +19,7 @@ pub mod gate;
 pub mod host;
 pub mod listen;
 pub mod lookout;
+mod lost;
 mod oddity;
 pub mod phases;
 pub mod plan;

@@ -133,6 +133,7 @@ labels! {
     TakeoverKind {
         Download = "download",
         Upload = "upload",
+        Manifest = "manifest",
     }
 
     /// Why another node had to go on.
@@ -182,6 +183,8 @@ labels! {
     Synthesized {
         Created = "201",
         Accepted = "202",
+        /// How far an upload is.
+        Status = "204",
     }
 
     /// How a probe of one node ended.

@@ -17,6 +17,7 @@ pub mod log;
 pub mod metrics;
 pub mod names;
 pub mod record;
+pub mod rescues;
 pub mod settings;
 mod shared;
 pub mod status;

@@ -104,16 +104,24 @@ pub(super) struct NodesPage {
     /// Shared components that all nodes fail at one time.
     cluster_faults: Vec<&'static str>,
     nodes: Vec<NodeSummary>,
+    /// The transfers that others went on with last, newest first.
+    rescued: Vec<String>,
 }
 
 impl NodesPage {
-    pub(super) fn new(readiness: &Readiness, fleet: &Fleet, now: Instant) -> Self {
+    pub(super) fn new(
+        readiness: &Readiness,
+        fleet: &Fleet,
+        rescued: Vec<String>,
+        now: Instant,
+    ) -> Self {
         let faults = fleet.cluster_faults(now);
         Self {
             stage: readiness.stage(),
             redis: readiness.shared().as_str(),
             cluster_faults: faults.into_iter().map(Component::as_str).collect(),
             nodes: fleet.nodes().iter().map(|node| node.summary(now)).collect(),
+            rescued,
         }
     }
 }

@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 use crate::observe::labels::{ConnectionClose, Handshake, Outcome, Refusal};
 use crate::observe::log::Log;
 use crate::observe::metrics::Metrics;
-use crate::observe::record::Record;
+use crate::observe::record::{Record, Rescued};
 use crate::rewrite::Scheme;
 
 use super::connection::{Connection, Connections, Crowded, Place};
@@ -245,8 +245,10 @@ impl<A: ServerApp + Send + Sync + 'static> Doors<A> {
             reference: None,
             session: None,
             node: None,
+            first_node: None,
             attempt: 0,
             takeovers: 0,
+            rescued: Rescued::default(),
             status: if answered { 400 } else { 0 },
             fault: Some("malformed"),
             outcome: if answered {

@@ -86,7 +86,7 @@ impl Edge {
                 let upload = relay.upload.clone();
                 exchange.relay = Some(relay);
                 match upload {
-                    Some(upload) if self.knows(&upload) => {
+                    Some(upload) if self.knows(exchange, &upload) => {
                         self.push(session, exchange, &upload).await
                     }
                     // Its first bytes passed another balancer, or this one before it was started again.

@@ -51,7 +51,10 @@ impl Edge {
     pub(super) fn take(exchange: &mut Exchange, place: Arc<Place>) {
         exchange.asked += 1;
         exchange.fault = None;
-        exchange.last_node = Some(place.node.id().clone());
+        let node = place.node.id();
+        exchange.first_node.get_or_insert_with(|| node.clone());
+        exchange.last_node = Some(node.clone());
+        exchange.progress = Instant::now();
         let in_flight = place.node.begin(0);
         exchange.current = Some(Current { place, in_flight });
     }
@@ -208,6 +211,7 @@ impl Edge {
     /// The node that has the request failed it: says so to whom it concerns, and takes the request away.
     pub(super) fn blame(&self, exchange: &mut Exchange, trouble: NodeTrouble, attempt: Attempt) {
         exchange.fault = Some(Fault::Node(trouble));
+        exchange.lost.begins(exchange.progress.into_std());
         let (Some(current), Some(relay)) = (exchange.current.take(), &exchange.relay) else {
             return;
         };

@@ -6,8 +6,8 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType};
 
 use crate::fleet::health::Observation;
-use crate::observe::labels::{Attempt, Outcome};
-use crate::observe::record::Record;
+use crate::observe::labels::{Attempt, Outcome, TakeoverKind};
+use crate::observe::record::{Record, Rescued};
 use crate::registry::name::RepositoryName;
 use crate::registry::route::Route;
 use crate::registry::session::SessionId;
@@ -61,8 +61,16 @@ impl Edge {
                 .and_then(|arrival| arrival.session.as_ref())
                 .map(SessionId::as_str),
             node: exchange.last_node.as_ref(),
+            first_node: exchange
+                .first_node
+                .as_ref()
+                .filter(|first| exchange.last_node.as_ref() != Some(*first)),
             attempt: exchange.asked,
             takeovers: exchange.takeovers,
+            rescued: Rescued {
+                lost: exchange.lost.total(),
+                ..exchange.rescued
+            },
             status: exchange.status,
             fault: exchange.fault.map(Fault::label),
             outcome,
@@ -72,9 +80,21 @@ impl Edge {
             total: exchange.started.elapsed(),
         };
         self.metrics.request_done(&record);
+        if let (Some(kind), 1..) = (route.and_then(kind), exchange.takeovers) {
+            self.metrics.takeover_took(kind, exchange.lost.total());
+        }
         self.log.access(&record);
         exchange.current = None;
         self.gate.wake();
+    }
+}
+
+fn kind(route: &Route) -> Option<TakeoverKind> {
+    match route {
+        Route::Blob(..) => Some(TakeoverKind::Download),
+        Route::Upload(..) => Some(TakeoverKind::Upload),
+        Route::Manifest(..) => Some(TakeoverKind::Manifest),
+        _ => None,
     }
 }
 

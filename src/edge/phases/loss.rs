@@ -1,11 +1,14 @@
 //! What the loss of a node in a pull means: for the node, for the record, for the client.
 
 use pingora::{Error, ErrorType, Result};
+use tokio::time::Instant;
 
 use crate::download::proof::Proven;
 use crate::download::takeover::Lost;
 use crate::fleet::node::NodeId;
 use crate::observe::labels::{Attempt, Label as _, TakeoverKind, TakeoverReason, Verified};
+use crate::observe::rescues::Rescue;
+use crate::registry::name::RepositoryName;
 
 use super::super::exchange::Exchange;
 use super::super::fault::{Fault, NodeTrouble};
@@ -23,15 +26,38 @@ impl Edge {
         begun(exchange);
         let (from, reason) = lost.unzip();
         let reason = reason.unwrap_or(TakeoverReason::Lost);
-        self.metrics.taken_over(TakeoverKind::Download, reason);
+        let (kind, to) = (TakeoverKind::Download, exchange.last_node.clone());
+        self.rescued(exchange, kind, (from.clone(), to), reason);
         tracing::info!(
             request_id = exchange.request_id,
             from = from.as_ref().map(NodeId::as_str),
             to = exchange.last_node.as_ref().map(NodeId::as_str),
+            repo = repository(exchange),
             reason = reason.as_str(),
             bytes_out = exchange.bytes_out,
             "download taken over"
         );
+    }
+
+    /// A transfer has gone from one node to another: it is counted, and shown beside the nodes.
+    pub(super) fn rescued(
+        &self,
+        exchange: &mut Exchange,
+        kind: TakeoverKind,
+        (from, to): (Option<NodeId>, Option<NodeId>),
+        reason: TakeoverReason,
+    ) {
+        let at = Instant::now().into_std();
+        exchange.lost.goes_on(at);
+        self.metrics.taken_over(Rescue {
+            at,
+            kind,
+            repo: repository(exchange).map(str::to_owned),
+            from,
+            to,
+            reason,
+            request_id: exchange.request_id.clone(),
+        });
     }
 
     /// What came from several nodes is compared with the digest before its `last` bytes are passed. If it is
@@ -80,6 +106,12 @@ impl Edge {
             Lost::Shared => self.pass_over(exchange),
         }
     }
+}
+
+/// The repository that the request is about.
+pub(super) fn repository(exchange: &Exchange) -> Option<&str> {
+    let route = &exchange.arrival.as_ref()?.target.route;
+    route.repository().map(RepositoryName::as_str)
 }
 
 /// The node that was asked last gives bytes from now on.

@@ -10,7 +10,10 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 use tokio::time::{Instant, sleep};
 
-use crate::observe::labels::{Attempt, Direction, RetryReason};
+use crate::fleet::node::NodeId;
+use crate::observe::labels::{
+    Attempt, Direction, RetryReason, Synthesized, TakeoverKind, TakeoverReason,
+};
 use crate::registry::error::parse_envelope;
 use crate::registry::route::Route;
 use crate::upload::answer::classify;
@@ -26,6 +29,7 @@ use super::super::fault::{Fault, NodeTrouble};
 use super::Edge;
 use super::client::read_piece;
 use super::flight::Attempted;
+use super::loss::repository;
 use super::respond::public_url;
 
 /// A manifest with everything that is needed to send it again.
@@ -72,6 +76,9 @@ impl Edge {
                     let Some(reply) = last else {
                         return Err(Error::new_in(ErrorType::InternalError));
                     };
+                    if reply.head.status == StatusCode::CREATED {
+                        self.manifest_rescued(exchange);
+                    }
                     return self.pass_reply(session, exchange, reply).await;
                 }
                 Action::Acknowledge => {
@@ -206,6 +213,25 @@ impl Edge {
         }
     }
 
+    /// Another node than the first has the manifest now.
+    fn manifest_rescued(&self, exchange: &mut Exchange) {
+        let pair = (exchange.first_node.clone(), exchange.last_node.clone());
+        if pair.0 == pair.1 {
+            return;
+        }
+        exchange.takeovers += 1;
+        let kind = TakeoverKind::Manifest;
+        self.rescued(exchange, kind, pair, TakeoverReason::Lost);
+        let (from, to) = (&exchange.first_node, &exchange.last_node);
+        tracing::info!(
+            request_id = exchange.request_id,
+            repo = repository(exchange),
+            from = from.as_ref().map(NodeId::as_str),
+            to = to.as_ref().map(NodeId::as_str),
+            "manifest taken over"
+        );
+    }
+
     async fn acknowledge_manifest(
         &self,
         session: &mut Session,
@@ -232,7 +258,8 @@ impl Edge {
             self.remember(&Method::PUT, &head, exchange, &node);
             tracing::info!(request_id = exchange.request_id, %node, "manifest was stored before its node failed");
         }
-        exchange.takeovers += 1;
+        self.manifest_rescued(exchange);
+        self.synthesized(exchange, Synthesized::Created);
         exchange.fault = None;
         exchange.first_byte.get_or_insert_with(Instant::now);
         exchange.status = StatusCode::CREATED.as_u16();

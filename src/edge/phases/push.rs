@@ -46,6 +46,7 @@ impl Edge {
         let now = Instant::now().into_std();
         let begin = || Transfer::begin(upload, self.spools.open());
         let Some(shared) = self.transfers.enter(&upload.session, now, begin) else {
+            exchange.rescued.unprotected = Some(Unprotected::TooMany);
             self.metrics.upload_unprotected(Unprotected::TooMany);
             return Ok(false);
         };
@@ -190,16 +191,25 @@ impl Edge {
         if let Some(id) = exchange.request_id_value() {
             head.insert_header("X-Request-Id", id)?;
         }
-        self.metrics.upload_synthesized(if commits {
-            Synthesized::Created
-        } else {
-            Synthesized::Accepted
-        });
+        self.synthesized(
+            exchange,
+            if commits {
+                Synthesized::Created
+            } else {
+                Synthesized::Accepted
+            },
+        );
         // What went wrong on the way is mended.
         exchange.fault = None;
         exchange.first_byte.get_or_insert_with(Instant::now);
         exchange.status = status.as_u16();
         self.finish(session, exchange, head, Bytes::new()).await
+    }
+
+    /// The client is told in our own words.
+    pub(super) fn synthesized(&self, exchange: &mut Exchange, status: Synthesized) {
+        exchange.rescued.synthesized = Some(status);
+        self.metrics.upload_synthesized(status);
     }
 
     pub(super) async fn finish(

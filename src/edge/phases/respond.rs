@@ -63,7 +63,9 @@ impl Edge {
         self.rewrite(head, exchange, &place)?;
         self.remember(method, head, exchange, place.node.id());
         self.forget(method, head.status, exchange);
-        exchange.first_byte.get_or_insert_with(Instant::now);
+        let now = Instant::now();
+        exchange.lost.settles(now.into_std());
+        exchange.first_byte.get_or_insert(now);
         exchange.status = head.status.as_u16();
         let length = head.headers.get(header::CONTENT_LENGTH);
         let length = length.and_then(|value| value.to_str().ok()?.parse().ok());

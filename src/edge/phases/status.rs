@@ -8,7 +8,7 @@ use pingora::proxy::Session;
 use tokio::time::Instant;
 
 use crate::affinity::token::Upload;
-use crate::observe::labels::Unprotected;
+use crate::observe::labels::{Synthesized, Unprotected};
 use crate::registry::range::Received;
 use crate::registry::route::Route;
 
@@ -19,10 +19,11 @@ use super::respond::{public_url, sealed};
 
 impl Edge {
     /// Whether everything the upload has so far passed through here. What did not is only passed on.
-    pub(super) fn knows(&self, upload: &Upload) -> bool {
+    pub(super) fn knows(&self, exchange: &mut Exchange, upload: &Upload) -> bool {
         let now = Instant::now().into_std();
         let known = upload.offset == 0 || self.transfers.find(&upload.session, now).is_some();
         if !known {
+            exchange.rescued.unprotected = Some(Unprotected::BegunElsewhere);
             self.metrics.upload_unprotected(Unprotected::BegunElsewhere);
         }
         known
@@ -78,6 +79,7 @@ impl Edge {
         if let Some(id) = exchange.request_id_value() {
             head.insert_header("X-Request-Id", id)?;
         }
+        self.synthesized(exchange, Synthesized::Status);
         exchange.status = StatusCode::NO_CONTENT.as_u16();
         exchange.first_byte.get_or_insert_with(Instant::now);
         self.finish(session, exchange, head, Bytes::new()).await

@@ -105,6 +105,7 @@ impl Edge {
 
     /// The node did what it could: what all of them share has failed it.
     pub(super) fn pass_over(&self, exchange: &mut Exchange) {
+        exchange.lost.begins(exchange.progress.into_std());
         if let Some(current) = exchange.current.take() {
             let node = current.place.node.id();
             exchange.shun(node);

@@ -97,7 +97,8 @@ impl Admin {
     }
 
     fn nodes(&self, now: Instant) -> Page {
-        let page = NodesPage::new(&self.readiness, &(self.fleet)(), now);
+        let rescued = self.metrics.rescues.lines(now);
+        let page = NodesPage::new(&self.readiness, &(self.fleet)(), rescued, now);
         match serde_json::to_vec_pretty(&page) {
             Ok(mut body) => {
                 body.push(b'\n');

@@ -20,6 +20,7 @@ use super::labels::{
 };
 use super::names;
 use super::record::Record;
+use super::rescues::{Rescue, Rescues};
 use super::shared::SharedNumbers;
 use crate::fleet::health::Standing;
 use crate::fleet::node::NodeId;
@@ -40,6 +41,8 @@ pub struct Metrics {
     handshakes: Counters<Handshake>,
     certificate_expiry: GaugeVec,
     takeovers: IntCounterVec,
+    takeover_seconds: HistogramVec,
+    pub(super) rescues: Rescues,
     verified: Counters<Verified>,
     uploads: IntGauge,
     spooled: IntGauge,
@@ -96,6 +99,8 @@ impl Metrics {
             handshakes: Counters::new(&registry, &names::EDGE_TLS_HANDSHAKES),
             certificate_expiry: float_gauges(&registry, &names::EDGE_CERTIFICATE_EXPIRY),
             takeovers,
+            takeover_seconds: histograms(&registry, &names::EDGE_TAKEOVER_SECONDS),
+            rescues: Rescues::default(),
             verified: Counters::new(&registry, &names::DOWNLOAD_VERIFIED),
             uploads: gauge(&registry, &names::UPLOAD_RUNNING),
             spooled: gauge(&registry, &names::SPOOL_BYTES),
@@ -205,10 +210,18 @@ impl Metrics {
     }
 
     /// Another node goes on with what one had begun.
-    pub fn taken_over(&self, kind: TakeoverKind, reason: TakeoverReason) {
+    pub fn taken_over(&self, rescue: Rescue) {
         self.takeovers
-            .with_label_values(&[kind.as_str(), reason.as_str()])
+            .with_label_values(&[rescue.kind.as_str(), rescue.reason.as_str()])
             .inc();
+        self.rescues.note(rescue);
+    }
+
+    /// A transfer that others went on with is over; it stood still for so long.
+    pub fn takeover_took(&self, kind: TakeoverKind, lost: Duration) {
+        self.takeover_seconds
+            .with_label_values(&[kind.as_str()])
+            .observe(lost.as_secs_f64());
     }
 
     /// The bytes of a pull were compared with their digest.

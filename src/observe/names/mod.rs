@@ -166,6 +166,11 @@ pub const EDGE_TAKEOVERS: Metric = counter(
     ],
     "Transfers that another node went on with, by kind and by what led to it.",
 );
+pub const EDGE_TAKEOVER_SECONDS: Metric = times(
+    "pilotage_edge_takeover_seconds",
+    &[fixed("kind", TakeoverKind::NAMES)],
+    "How long transfers stood still that another node went on with, by kind.",
+);
 pub const DOWNLOAD_VERIFIED: Metric = counter(
     "pilotage_download_verified_total",
     &[fixed("outcome", Verified::NAMES)],
@@ -306,6 +311,7 @@ pub const METRICS: &[Metric] = &[
     EDGE_TLS_HANDSHAKES,
     EDGE_CERTIFICATE_EXPIRY,
     EDGE_TAKEOVERS,
+    EDGE_TAKEOVER_SECONDS,
     DOWNLOAD_VERIFIED,
     UPLOAD_RUNNING,
     UPLOAD_REPLAYED_BYTES,

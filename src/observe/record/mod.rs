@@ -7,7 +7,7 @@ use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::labels::{Label, Outcome};
+use super::labels::{Label, Outcome, Synthesized, Unprotected};
 use crate::fleet::node::NodeId;
 
 /// What is kept of one request. Text fields that came from a client may hold anything.
@@ -31,10 +31,13 @@ pub struct Record<'a> {
     pub session: Option<&'a str>,
     /// The node that gave the answer, or the last one that was asked.
     pub node: Option<&'a NodeId>,
+    /// The node that was asked first, if that is another one.
+    pub first_node: Option<&'a NodeId>,
     /// How many nodes were asked.
     pub attempt: u32,
     /// How many of them went on with what another had begun.
     pub takeovers: u32,
+    pub rescued: Rescued,
     /// What the client read; 0 when it was sent no answer.
     pub status: u16,
     /// The name of what went wrong.
@@ -44,6 +47,19 @@ pub struct Record<'a> {
     pub bytes_out: u64,
     pub first_byte: Option<Duration>,
     pub total: Duration,
+}
+
+/// What it took that a client did not notice the loss of a node, or what would not be done.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rescued {
+    /// How long the transfer stood still.
+    pub lost: Duration,
+    /// Kept bytes that were sent once more.
+    pub replayed: u64,
+    /// Why the push would not survive its node.
+    pub unprotected: Option<Unprotected>,
+    /// The status that the client was told in our own words.
+    pub synthesized: Option<Synthesized>,
 }
 
 impl Record<'_> {
@@ -69,8 +85,18 @@ impl Record<'_> {
         form.optional("reference", self.reference);
         form.optional("session", self.session);
         form.optional("node", self.node.map(NodeId::as_str));
+        form.optional("first_node", self.first_node.map(NodeId::as_str));
         form.number("attempt", self.attempt);
         form.number("takeovers", self.takeovers);
+        let rescued = &self.rescued;
+        if !rescued.lost.is_zero() {
+            form.milliseconds("lost_ms", rescued.lost);
+        }
+        if rescued.replayed > 0 {
+            form.number("replayed_bytes", rescued.replayed);
+        }
+        form.optional("unprotected", rescued.unprotected.map(Label::as_str));
+        form.optional("synthesized", rescued.synthesized.map(Label::as_str));
         form.number("status", self.status);
         form.optional("fault", self.fault);
         form.text("outcome", self.outcome.as_str());

@@ -22,8 +22,15 @@ fn full(text: &str) -> Record<'_> {
         reference: Some(text),
         session: Some(text),
         node: Some(&NODE),
+        first_node: Some(&NODE),
         attempt: 2,
         takeovers: 1,
+        rescued: Rescued {
+            lost: Duration::from_secs(1),
+            replayed: 7,
+            unprotected: Some(Unprotected::DiskShare),
+            synthesized: Some(Synthesized::Created),
+        },
         status: 200,
         fault: Some("node_lost"),
         outcome: Outcome::TakenOver,
@@ -65,11 +72,15 @@ fn what_is_absent_is_left_out() {
     let record = Record {
         repo: None,
         fault: None,
+        first_node: None,
+        rescued: Rescued::default(),
         first_byte: None,
         ..full("x")
     };
     let (_, value) = json(&record);
-    for name in ["repo", "fault", "first_byte_ms"] {
+    let absent =
+        "repo fault first_node lost_ms replayed_bytes unprotected synthesized first_byte_ms";
+    for name in absent.split(' ') {
         assert_eq!(value.get(name), None);
     }
 }

@@ -33,6 +33,7 @@ mod rolled;
 mod spooled;
 mod stopped;
 mod survive;
+mod told;
 mod tool;
 mod trial;
 mod twice;

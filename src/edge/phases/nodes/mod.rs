@@ -9,6 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use http::{HeaderValue, Method, StatusCode, header};
 use pingora::http::RequestHeader;
+use tokio::time::Instant;
 
 use crate::fleet::node::NodeId;
 use crate::observe::labels::{Attempt, TakeoverReason};
@@ -354,6 +355,8 @@ impl Nodes for Pusher<'_> {
 
     fn replayed(&mut self, bytes: u64) {
         self.edge.metrics.upload_replayed(bytes);
+        self.exchange.rescued.replayed += bytes;
+        self.exchange.lost.goes_on(Instant::now().into_std());
     }
 }
 

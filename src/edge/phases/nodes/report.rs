@@ -1,5 +1,7 @@
 //! What befalls a push is told: to the fleet, the log, the metrics and the record.
 
+use tokio::time::Instant;
+
 use crate::observe::labels::{Attempt, Label as _, SpoolWait, TakeoverReason, Unprotected};
 use crate::spool::ledger::Full;
 use crate::upload::driver::{Room, Waited};
@@ -12,6 +14,8 @@ impl Pusher<'_> {
     /// The node that has the request failed it.
     pub(super) fn fail(&mut self, reason: TakeoverReason) {
         self.reason = reason;
+        // While bytes flowed nothing was lost: the session may be hours old.
+        self.exchange.lost.begins(Instant::now().into_std());
         let current = self.exchange.current.as_ref();
         let node = current.map_or(&self.node, |current| current.place.node.id());
         let node = node.clone();
@@ -51,12 +55,14 @@ impl Pusher<'_> {
     pub(super) fn tell_unprotected(&mut self, why: Full) {
         let (id, reason) = (&self.exchange.request_id, why.as_str());
         tracing::warn!(request_id = id, reason, "upload goes on unprotected");
-        self.edge.metrics.upload_unprotected(match why {
+        let why = match why {
             Full::Upload => Unprotected::UploadLimit,
             Full::Total => Unprotected::TotalLimit,
             Full::Disk => Unprotected::DiskShare,
             Full::Failed => Unprotected::DiskFailed,
-        });
+        };
+        self.exchange.rescued.unprotected = Some(why);
+        self.edge.metrics.upload_unprotected(why);
     }
 
     /// The client was kept waiting for room.

@@ -16,6 +16,7 @@ use crate::upstream::Failure;
 
 use super::super::super::snapshot::Place;
 use super::super::Edge;
+use super::super::loss::repository;
 use super::Pusher;
 
 impl Pusher<'_> {
@@ -58,11 +59,12 @@ impl Pusher<'_> {
         let from = std::mem::replace(&mut self.node, place.node.id().clone());
         self.location = location;
         self.takeovers += 1;
-        self.edge
-            .metrics
-            .taken_over(TakeoverKind::Upload, self.reason);
+        let pair = (Some(from.clone()), Some(self.node.clone()));
+        let kind = TakeoverKind::Upload;
+        self.edge.rescued(self.exchange, kind, pair, self.reason);
         let (id, reason) = (&self.exchange.request_id, self.reason.as_str());
-        tracing::info!(request_id = id, %from, to = %self.node, reason, "upload taken over");
+        let repo = repository(self.exchange);
+        tracing::info!(request_id = id, repo, %from, to = %self.node, reason, "upload taken over");
     }
 
     /// Asks nodes for the blob until one has it, each at most once.
@@ -96,6 +98,7 @@ impl Pusher<'_> {
             match answer.head.status {
                 StatusCode::OK if told == Some(length) => {
                     self.node = place.node.id().clone();
+                    self.exchange.lost.goes_on(Instant::now().into_std());
                     return Sought::Found;
                 }
                 StatusCode::NOT_FOUND => sought = Sought::Missing,

@@ -8,6 +8,7 @@ use http::{HeaderMap, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
+use tokio::time::Instant;
 
 use crate::download::facts::Facts;
 use crate::download::goal::{ClientRange, Goal};
@@ -291,6 +292,7 @@ impl Edge {
             proof.update(&piece);
         }
         let size = part.1;
+        exchange.progress = Instant::now();
         exchange.bytes_out += size;
         self.metrics.carried(Direction::Out, size);
         if let Some(current) = &mut exchange.current {
