@@ -1,5 +1,6 @@
 //! The loop against scripted nodes, on a clock that does not run.
 
+mod renewing;
 mod script;
 mod waiting;
 
