@@ -277,8 +277,15 @@ fn is_crowded(folder: &Path, share: u64) -> bool {
     let Ok(stat) = rustix::fs::statvfs(folder) else {
         return false;
     };
-    let free = stat.f_bavail.saturating_mul(100);
-    stat.f_blocks > 0 && free < stat.f_blocks.saturating_mul(100_u64.saturating_sub(share))
+    is_beyond(share, (stat.f_blocks, stat.f_bfree, stat.f_bavail))
+}
+
+/// Whether more than `share` percent are in use, as `df` counts it: of what the system keeps for itself, nothing
+/// is in use and nothing is to be had.
+fn is_beyond(share: u64, (blocks, free, available): (u64, u64, u64)) -> bool {
+    let used = u128::from(blocks.saturating_sub(free));
+    let usable = used + u128::from(available);
+    used * 100 > usable * u128::from(share)
 }
 
 /// What is written at once, whole pages of the file; two of them may be in memory.

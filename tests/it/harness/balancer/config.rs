@@ -58,6 +58,8 @@ impl Config {
         config.set("health", "down_after", 2);
         config.set("health", "slow_start", "0s");
         config.set("admin", "address", "127.0.0.1:0");
+        // How full the disk of this machine is, is not what is tested.
+        config.set("spool", "disk_share", 100);
         config
     }
 
