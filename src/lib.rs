@@ -18,6 +18,7 @@
 //! rewrite: hop forwarded names location link splice challenge cookie systeminfo answer
 //! placement: choose rendezvous balance budget
 //! affinity: token recent settings shared* shared/address shared/breaker shared/keys shared/script
+//! guard: accounts credentials lease* login outcome rate settings shared* sharing* table transfers who
 //! spool: ledger file* settings
 //! upstream: verdict settings peer* live* probe*
 //! discovery: fixed*
@@ -62,6 +63,8 @@ pub mod rewrite;
 pub mod placement;
 
 pub mod affinity;
+
+pub mod guard;
 
 pub mod spool;
 

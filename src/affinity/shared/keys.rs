@@ -39,6 +39,12 @@ pub enum Kind {
     AddressFailures,
     /// Failed logins of an account.
     AccountFailures,
+    /// Failed logins of an account from one client address.
+    PairFailures,
+    /// Failed logins with one credential.
+    CredentialFailures,
+    /// The account to which a token was issued.
+    TokenOwner,
 }
 
 impl Kind {
@@ -54,6 +60,9 @@ impl Kind {
             Self::AccountTransfers => "tc",
             Self::AddressFailures => "fa",
             Self::AccountFailures => "fc",
+            Self::PairFailures => "fp",
+            Self::CredentialFailures => "fk",
+            Self::TokenOwner => "o",
         }
     }
 }

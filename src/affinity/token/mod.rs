@@ -76,6 +76,7 @@ pub struct Sealer {
 }
 
 struct SealingKey {
+    root: hmac::Key,
     /// Tells which key to try, so that a long list costs nothing.
     hint: u8,
     aead: LessSafeKey,
@@ -98,6 +99,13 @@ impl Sealer {
             newest,
             older: keys.collect(),
         })
+    }
+
+    /// A key for another purpose, the same on every balancer whose newest key is the same.
+    pub fn derive(&self, purpose: &str) -> hmac::Key {
+        let about = format!("pilotage derived key 1: {purpose}");
+        let derived = hmac::sign(&self.newest.root, about.as_bytes());
+        hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref())
     }
 
     /// Seals an upload. A nonce must never be used twice: it is drawn at random.
@@ -196,6 +204,7 @@ impl SealingKey {
         let aead = UnboundKey::new(&CHACHA20_POLY1305, derived.as_ref())
             .expect("a SHA-256 value is as long as a ChaCha20 key");
         Self {
+            root,
             hint: hint.as_ref().first().copied().unwrap_or_default(),
             aead: LessSafeKey::new(aead),
         }

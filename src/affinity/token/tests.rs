@@ -69,6 +69,18 @@ fn an_old_key_opens_while_it_is_listed_and_not_afterwards() {
 }
 
 #[test]
+fn a_derived_key_belongs_to_its_purpose_and_the_newest_key() {
+    let tag = |keys: &[u8], purpose: &str| {
+        let keys = keys.iter().map(|byte| Key::from([*byte; 32])).collect();
+        let key = Sealer::new(keys).unwrap().derive(purpose);
+        hmac::sign(&key, b"x").as_ref().to_vec()
+    };
+    assert_eq!(tag(&[1, 2], "guard"), tag(&[1], "guard"));
+    assert_ne!(tag(&[1], "guard"), tag(&[1], "other"));
+    assert_ne!(tag(&[1], "guard"), tag(&[2], "guard"));
+}
+
+#[test]
 fn the_newest_key_seals() {
     let token = sealer(&[2, 1]).seal(&upload(), NONCE);
     assert_eq!(open(&sealer(&[2]), &token, 0), Ok(upload()));
