@@ -14,7 +14,7 @@
 //! <!-- rooms -->
 //! registry: name digest reference route session range query percent error
 //! fleet: node health load view
-//! observe: names labels rescues metrics* shared* record log* writer* admin* status* settings
+//! observe: names labels rescues metrics* shared* guard* record log* writer* admin* status* settings
 //! rewrite: hop forwarded names location link splice challenge cookie systeminfo answer
 //! placement: choose rendezvous balance budget
 //! affinity: token recent settings shared* shared/address shared/breaker shared/keys shared/script
@@ -24,7 +24,7 @@
 //! discovery: fixed*
 //! download: goal facts takeover settings proof
 //! upload: takeover answer manifest driver* transfer*
-//! edge: settings host scan oddity plan fault lost connection* exchange* snapshot gate* lookout* phases* answer* accept* deadline* readahead* entrance* listen* tls*
+//! edge: settings guarded host scan oddity plan fault lost connection* exchange* snapshot gate* lookout* phases* answer* accept* deadline* readahead* entrance* listen* tls*
 //! config: mod* file table kind notes check problem unit settings
 //! app: mod* assemble* keys* reload* task* probes* drain*
 //! cli: mod* run* check*

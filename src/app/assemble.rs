@@ -12,6 +12,7 @@ use crate::edge::snapshot::{Place, Snapshot};
 use crate::edge::tls::CertificateStore;
 use crate::fleet::node::{Duty, Listing};
 use crate::fleet::view::Fleet;
+use crate::guard::who::Marker;
 use crate::rewrite::names::NodeNames;
 use crate::upstream::peer::Target;
 use crate::upstream::settings::{NodeScheme, NodeSettings};
@@ -44,6 +45,7 @@ pub(super) fn snapshot(
             names: names(wanted),
         }));
     }
+    let sealer = Sealer::new(keys.to_vec()).map_err(KeyError::Unusable)?;
     Ok(Snapshot {
         generation,
         public: settings.public.clone(),
@@ -59,8 +61,10 @@ pub(super) fn snapshot(
         node_in_flight: settings.node_in_flight,
         fleet: Arc::new(fleet),
         targets,
-        sealer: Sealer::new(keys.to_vec()).map_err(KeyError::Unusable)?,
+        marker: Marker::new(sealer.derive("guard")),
+        sealer,
         upload_lifetime: settings.affinity.upload_lifetime,
+        guard: settings.guard.clone(),
     })
 }
 

@@ -39,6 +39,7 @@ use crate::edge::phases::{Edge, Unmasked};
 use crate::edge::settings::Protocol;
 use crate::edge::snapshot::Snapshot;
 use crate::edge::tls::{CertificateStore, TlsError};
+use crate::guard::Guard;
 use crate::observe::admin::Admin;
 use crate::observe::log::{self, LogError};
 use crate::observe::metrics::Metrics;
@@ -103,6 +104,7 @@ struct Parts {
     store: Arc<CertificateStore>,
     entrance: Entrance,
     shared: Shared,
+    guard: Arc<Guard>,
     running: Settings,
 }
 
@@ -131,6 +133,7 @@ async fn serve(
     let gate = Arc::new(Gate::default());
     let lookout = Arc::new(Lookout::new(Arc::clone(&metrics), Arc::clone(&gate)));
     let transfers = Arc::new(Transfers::default());
+    let guard = Arc::new(Guard::default());
     let edge = Edge {
         snapshot: Arc::clone(&snapshot),
         recent: Recent::new(settings.affinity.recent_lifetime),
@@ -144,6 +147,7 @@ async fn serve(
         transfers: Arc::clone(&transfers),
         shared: shared.clone(),
         unmasked: Unmasked::default(),
+        guard: Arc::clone(&guard),
         running: Arc::default(),
     };
     let (running, spools) = (Arc::clone(&edge.running), edge.spools.clone());
@@ -165,6 +169,7 @@ async fn serve(
         store,
         entrance,
         shared,
+        guard,
         running: settings,
     };
     task::spawn_all(&parts, &mut background, &closed);

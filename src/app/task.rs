@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use crate::guard::lease::Leases;
 use crate::observe::labels::Task;
 
 use super::Parts;
@@ -49,6 +50,14 @@ pub(super) fn spawn_all(parts: &Parts, tasks: &mut JoinSet<()>, stop: &watch::Re
                 tracing::info!(count, "uploads that nobody went on with are no longer kept");
             }
             metrics.uploads(transfers.count(), spools.ledger().used());
+        }
+    }));
+    let (guard, shared) = (Arc::clone(&parts.guard), parts.shared.clone());
+    tasks.spawn(until_stop(stop.clone(), async move {
+        loop {
+            sleep(Leases::PAUSE).await;
+            guard.leases.renew(&shared).await;
+            guard.tokens.sweep(tokio::time::Instant::now().into_std());
         }
     }));
     let metrics = Arc::clone(&parts.metrics);

@@ -12,6 +12,7 @@ use crate::edge::settings::{
     Certificates, ClientCertificate, Http2, Limits, Listener, Protocol, Public, Retry, TlsVersion,
 };
 use crate::fleet::health;
+use crate::guard::settings::GuardSettings;
 use crate::observe::settings::{AdminSettings, LogSettings};
 use crate::spool::settings::SpoolSettings;
 use crate::upstream::settings::{
@@ -45,6 +46,7 @@ pub struct Settings {
     pub affinity: AffinitySettings,
     /// Where several instances meet; none when they share nothing.
     pub shared: Option<SharedSettings>,
+    pub guard: GuardSettings,
     pub spool: SpoolSettings,
     pub log: LogSettings,
     pub admin: AdminSettings,

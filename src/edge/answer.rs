@@ -6,7 +6,7 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
 use crate::registry::error::{ENVELOPE_TYPE, envelope};
-use crate::registry::route::Audience;
+use crate::registry::route::{Audience, Route};
 
 use super::exchange::Exchange;
 use super::fault::{Fault, Told};
@@ -42,6 +42,13 @@ pub(super) async fn tell(
     let audience = match &exchange.arrival {
         Some(arrival) => arrival.target.route.audience(),
         None => audience(session.req_header().raw_path()),
+    };
+    // A login is answered to a script, even a browser's.
+    let audience = match (fault, &exchange.arrival) {
+        (Fault::TooMany(_), Some(arrival)) if !matches!(arrival.target.route, Route::Ui(_)) => {
+            Audience::Registry
+        }
+        _ => audience,
     };
     let (kind, body) = match audience {
         Audience::Registry => (ENVELOPE_TYPE, json(&told, &exchange.request_id)),

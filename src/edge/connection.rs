@@ -4,12 +4,13 @@
 //! owns it. It never touches the socket.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
+use crate::guard::who::household;
 use crate::observe::labels::ConnectionClose;
 use crate::rewrite::Scheme;
 
@@ -175,7 +176,7 @@ impl Connections {
         total: usize,
         per_client: usize,
     ) -> Result<Place, Crowded> {
-        let client = client_key(peer);
+        let client = household(peer);
         let mut by_client = self
             .by_client
             .lock()
@@ -210,14 +211,6 @@ impl Drop for Place {
             }
         }
         connections.total.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// One household is one client: an IPv6 /64, an IPv4 address, mapped or not.
-fn client_key(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (!0 << 64))),
     }
 }
 
@@ -257,13 +250,13 @@ mod tests {
     #[test]
     fn an_ipv6_network_and_a_mapped_address_are_one_client() {
         assert_eq!(
-            client_key(ip("2001:db8::1")),
-            client_key(ip("2001:db8::ffff"))
+            household(ip("2001:db8::1")),
+            household(ip("2001:db8::ffff"))
         );
         assert_ne!(
-            client_key(ip("2001:db8:0:1::1")),
-            client_key(ip("2001:db8::1"))
+            household(ip("2001:db8:0:1::1")),
+            household(ip("2001:db8::1"))
         );
-        assert_eq!(client_key(ip("::ffff:192.0.2.1")), ip("192.0.2.1"));
+        assert_eq!(household(ip("::ffff:192.0.2.1")), ip("192.0.2.1"));
     }
 }

@@ -20,6 +20,7 @@ use crate::rewrite::Scheme;
 
 use super::connection::Connection;
 use super::fault::Fault;
+use super::guarded::Guarded;
 use super::lost::LostTime;
 use super::plan::Relay;
 use super::snapshot::{Place, Snapshot};
@@ -58,6 +59,7 @@ pub struct Exchange {
     pub(super) gathered: Option<BytesMut>,
     /// The hash of what is pulled, where that is wanted.
     pub(super) proof: Option<Proof>,
+    pub(super) guarded: Guarded,
     pub(super) first_byte: Option<Instant>,
     pub(super) status: u16,
     pub(super) bytes_in: u64,
@@ -151,6 +153,7 @@ impl Exchange {
             patience: None,
             gathered: None,
             proof: None,
+            guarded: Guarded::default(),
             first_byte: None,
             status: 0,
             bytes_in: 0,

@@ -16,6 +16,7 @@ pub mod entrance;
 pub mod exchange;
 pub mod fault;
 pub mod gate;
+mod guarded;
 pub mod host;
 pub mod listen;
 pub mod lookout;

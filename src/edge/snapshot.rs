@@ -10,6 +10,8 @@ use crate::affinity::token::Sealer;
 use crate::download::settings::TakeoverSettings;
 use crate::fleet::node::{Node, NodeId};
 use crate::fleet::view::Fleet;
+use crate::guard::settings::GuardSettings;
+use crate::guard::who::Marker;
 use crate::rewrite::names::NodeNames;
 use crate::upstream::peer::Target;
 use crate::upstream::settings::{ProbeSettings, Timeouts};
@@ -38,6 +40,9 @@ pub struct Snapshot {
     pub targets: Vec<Arc<Place>>,
     pub sealer: Sealer,
     pub upload_lifetime: Duration,
+    pub guard: GuardSettings,
+    /// Makes marks of clients and accounts.
+    pub marker: Marker,
 }
 
 /// A node with what is needed to reach it and to recognise its own addresses.

@@ -10,6 +10,8 @@ use tokio::time::Instant;
 use crate::affinity::token::{Key, Sealer};
 use crate::download::settings::{TakeoverSettings, Verify};
 use crate::fleet::view::Fleet;
+use crate::guard::settings::{Allowance, GuardSettings, LoginGuarding, LoginSettings, Tokens};
+use crate::guard::who::Marker;
 use crate::rewrite::{LocationForm, Scheme};
 use crate::upstream::settings::{ProbeKind, ProbeSettings, Timeouts};
 
@@ -79,8 +81,35 @@ pub(super) fn snapshot() -> Snapshot {
         node_in_flight: 1,
         fleet: Arc::new(Fleet::new(Vec::new(), &health, Instant::now().into_std())),
         targets: Vec::new(),
-        sealer: Sealer::new(vec![Key::from([7; 32])]).unwrap(),
+        sealer: sealer(),
         upload_lifetime: second,
+        guard: guard(),
+        marker: Marker::new(sealer().derive("guard")),
+    }
+}
+
+fn sealer() -> Sealer {
+    Sealer::new(vec![Key::from([7; 32])]).unwrap()
+}
+
+/// No limits but those on logins.
+fn guard() -> GuardSettings {
+    let second = Duration::from_secs(1);
+    GuardSettings {
+        guarding: LoginGuarding::On,
+        login: LoginSettings {
+            failures: 5,
+            client_failures: 20,
+            account_failures: 20,
+            pause: second,
+            longest_pause: second,
+            memory: second,
+            trust: second,
+        },
+        client: Allowance::default(),
+        account: Allowance::default(),
+        patience: second,
+        tokens: Tokens::EachItsOwn,
     }
 }
 

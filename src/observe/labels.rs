@@ -224,6 +224,29 @@ labels! {
         NodeGone = "node_gone",
     }
 
+    /// What a client reached that made it wait.
+    Limit {
+        RequestsOfClient = "requests_of_client",
+        RequestsOfAccount = "requests_of_account",
+        Transfers = "transfers",
+        /// The same wrong credentials, again and again.
+        LoginsOfCredential = "logins_of_credential",
+        /// Wrong credentials of one account from one client.
+        LoginsOfPair = "logins_of_pair",
+        /// Wrong credentials from one client.
+        LoginsOfClient = "logins_of_client",
+        /// Wrong credentials of one account.
+        LoginsOfAccount = "logins_of_account",
+    }
+
+    /// What came of a request with credentials.
+    Login {
+        Right = "right",
+        Wrong = "wrong",
+        /// The answer says nothing about them.
+        Unclear = "unclear",
+    }
+
     /// What a node does that makes it work less well behind a balancer.
     Misfit {
         /// It answers plain requests with a redirect to https.

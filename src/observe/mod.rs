@@ -12,6 +12,7 @@
 //! is the name of what went wrong; *ready* means that a client asking now would be served.
 
 pub mod admin;
+mod guard;
 pub mod labels;
 pub mod log;
 pub mod metrics;

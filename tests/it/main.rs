@@ -13,6 +13,7 @@ mod clients;
 mod core_recordings;
 mod direct;
 mod entrance;
+mod guard;
 mod harness;
 mod nodes;
 mod operate;

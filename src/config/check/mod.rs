@@ -5,6 +5,7 @@
 
 mod authority;
 mod entrance;
+mod guard;
 mod node;
 mod policy;
 mod redis;
@@ -36,6 +37,7 @@ pub(super) fn check(problems: &mut Problems, file: &File) -> Option<Settings> {
     let affinity = policy::affinity(problems, &file.affinity);
     let spool = takeover::spool(problems, &file.spool, state_folder.as_deref());
     let shared = redis::redis(problems, &file.redis, &file.affinity.key_file);
+    let guard = guard::guard(problems, &file.guard);
     let log = policy::log(problems, &file.log);
     let admin = entrance::admin(
         problems,
@@ -59,6 +61,7 @@ pub(super) fn check(problems: &mut Problems, file: &File) -> Option<Settings> {
         takeover: takeover?,
         affinity: affinity?,
         shared: shared?,
+        guard: guard?,
         spool: spool?,
         log: log?,
         admin: admin?,

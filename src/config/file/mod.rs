@@ -3,8 +3,10 @@
 //! This is the one place that names keys and defaults. Nothing is judged here but the kind of a
 //! value; a key that was renamed or taken away stays as a marker.
 
+mod guard;
 mod redis;
 
+pub(super) use self::guard::Guard;
 pub(super) use self::redis::Redis;
 
 use super::kind::Switch;
@@ -32,6 +34,7 @@ pub(super) struct File {
     pub(super) takeover: Takeover,
     pub(super) affinity: Affinity,
     pub(super) redis: Redis,
+    pub(super) guard: Guard,
     pub(super) spool: Spool,
     pub(super) log: Log,
     pub(super) admin: Admin,
@@ -72,6 +75,7 @@ impl File {
                 takeover: table.table("takeover", Takeover::read),
                 affinity: table.table("affinity", Affinity::read),
                 redis: table.table("redis", Redis::read),
+                guard: table.table("guard", Guard::read),
                 spool: table.table("spool", Spool::read),
                 log: table.table("log", Log::read),
                 admin: table.table("admin", Admin::read),

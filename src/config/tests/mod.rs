@@ -1,6 +1,7 @@
 //! The whole way from text to settings.
 
 mod refused;
+mod refused_guard;
 mod refused_places;
 mod refused_redis;
 mod shipped;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::observe::labels::{Label as _, Limit};
 use crate::registry::error::Code;
 use crate::registry::route::Oddity;
 
@@ -39,6 +40,8 @@ pub enum Fault {
     Database,
     /// Every node that may serve this has all it can take.
     Busy,
+    /// The client asks too much.
+    TooMany(TooMany),
     /// The node failed and no other could go on.
     Node(NodeTrouble),
     /// The client went away or sent what cannot be read.
@@ -61,6 +64,13 @@ pub enum HeaderFault {
     Fragment,
     TwoLengths,
     Coding,
+}
+
+/// Which limit was reached, and when there is room again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooMany {
+    pub limit: Limit,
+    pub wait: Duration,
 }
 
 /// How a node failed.
@@ -111,6 +121,7 @@ impl Fault {
             | Self::PlainRegistry
             | Self::UnknownUpload
             | Self::ManifestTooLarge
+            | Self::TooMany(_)
             | Self::Client => Blame::Client,
             Self::NoNode | Self::Busy | Self::Database => Blame::Fleet,
             Self::Node(_) => Blame::Node,
@@ -130,6 +141,7 @@ impl Fault {
             Self::PlainRegistry => "plain_registry",
             Self::UnknownUpload => "unknown_upload",
             Self::ManifestTooLarge => "manifest_too_large",
+            Self::TooMany(reached) => reached.limit.as_str(),
             Self::NoNode => "no_node",
             Self::Busy => "busy",
             Self::Database => "database",
@@ -157,6 +169,11 @@ impl Fault {
                 Code::Unsupported,
                 fault.message().to_owned(),
             ),
+            Self::TooMany(reached) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                Code::TooManyRequests,
+                reached.message().to_owned(),
+            ),
             other => {
                 let (status, code, message) = other.plain();
                 (status, code, message.to_owned())
@@ -171,6 +188,12 @@ impl Fault {
     }
 
     fn retry_after(self) -> Option<Duration> {
+        if let Self::TooMany(reached) = self {
+            // In whole seconds, and never too soon.
+            return Some(Duration::from_secs(
+                reached.wait.as_secs().saturating_add(1),
+            ));
+        }
         match self.blame() {
             Blame::Node | Blame::Fleet => Some(RETRY_AFTER),
             Blame::Client | Blame::Us => None,
@@ -235,7 +258,7 @@ impl Fault {
                 Code::Unavailable,
                 trouble.message(),
             ),
-            Self::Client | Self::Target(_) | Self::Header(_) => (
+            Self::Client | Self::TooMany(_) | Self::Target(_) | Self::Header(_) => (
                 StatusCode::BAD_REQUEST,
                 Code::Unsupported,
                 "the request cannot be understood",
@@ -261,6 +284,22 @@ impl NodeTrouble {
                 "the registry node gave an answer that is not the registry's; try again"
             }
             Self::Differs => "the registry nodes do not have the same content; try again",
+        }
+    }
+}
+
+impl TooMany {
+    /// The same for every account and every cause: nothing can be learnt from it.
+    fn message(self) -> &'static str {
+        match self.limit {
+            Limit::LoginsOfCredential
+            | Limit::LoginsOfPair
+            | Limit::LoginsOfClient
+            | Limit::LoginsOfAccount => "too many failed logins; try again later",
+            Limit::RequestsOfClient | Limit::RequestsOfAccount => {
+                "too many requests; try again later"
+            }
+            Limit::Transfers => "too many transfers at one time; try again later",
         }
     }
 }

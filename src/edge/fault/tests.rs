@@ -37,6 +37,10 @@ fn all() -> Vec<Fault> {
         Fault::Busy,
         Fault::Client,
         Fault::Ours,
+        Fault::TooMany(TooMany {
+            limit: Limit::LoginsOfPair,
+            wait: Duration::from_millis(1_500),
+        }),
     ];
     let header = header.into_iter().map(Fault::Header);
     let node = node.into_iter().map(Fault::Node);
@@ -61,7 +65,8 @@ fn the_status_says_whose_fault_it_is() {
 #[test]
 fn only_what_may_pass_by_itself_is_worth_another_try() {
     for fault in all() {
-        let passes = matches!(fault.blame(), Blame::Node | Blame::Fleet);
+        let passes = matches!(fault.blame(), Blame::Node | Blame::Fleet)
+            || matches!(fault, Fault::TooMany(_));
         assert_eq!(fault.told().retry_after.is_some(), passes, "{fault:?}");
     }
 }
@@ -96,6 +101,23 @@ fn labels_are_words_and_tell_what_happened_apart() {
         let known = !seen.insert(label);
         let shared = matches!(fault, Fault::Header(_));
         assert!(!known || shared, "{label} twice");
+    }
+}
+
+#[test]
+fn whoever_asks_too_much_is_told_when_to_come_back_and_nothing_else() {
+    let told = |limit, wait| Fault::TooMany(TooMany { limit, wait }).told();
+    let wait = Duration::from_millis(1_500);
+    let one = told(Limit::LoginsOfPair, wait);
+    assert_eq!(one.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(one.code.as_str(), "TOOMANYREQUESTS");
+    assert_eq!(one.retry_after, Some(Duration::from_secs(2)));
+    for limit in [
+        Limit::LoginsOfCredential,
+        Limit::LoginsOfClient,
+        Limit::LoginsOfAccount,
+    ] {
+        assert_eq!(told(limit, wait), one);
     }
 }
 

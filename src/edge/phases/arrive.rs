@@ -21,6 +21,7 @@ use super::super::oddity;
 use super::super::plan::{self, Plan, Request, decide};
 use super::super::scan::Finding;
 use super::Edge;
+use super::guard::Admission;
 
 impl Edge {
     /// Finds the connection, sets the timers of the stream, names the request.
@@ -75,6 +76,23 @@ impl Edge {
             .served
             .https_authority(&arrived.authority, snapshot.https_port);
         exchange.arrival = Some(arrived);
+        if goes_to_a_node(&plan) {
+            match self.admit(session, exchange).await? {
+                Admission::Go => {}
+                Admission::Answered => return Ok(true),
+                Admission::Refuse(fault) => return refuse(session, exchange, fault).await,
+            }
+        }
+        self.carry_out(session, exchange, plan, &authority).await
+    }
+
+    async fn carry_out(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        plan: Plan,
+        authority: &str,
+    ) -> Result<bool> {
         match plan {
             Plan::Relay(relay) => {
                 exchange.relay = Some(relay);
@@ -109,7 +127,7 @@ impl Edge {
                 refuse(session, exchange, Fault::UnknownUpload).await
             }
             Plan::Redirect => {
-                answer::redirect(session, exchange, &authority).await?;
+                answer::redirect(session, exchange, authority).await?;
                 Ok(true)
             }
         }
@@ -176,6 +194,14 @@ async fn refuse(session: &mut Session, exchange: &mut Exchange, fault: Fault) ->
     answer::tell(session, exchange, fault).await?;
     answer::drain(session).await;
     Ok(true)
+}
+
+/// What we answer ourselves costs no node anything.
+fn goes_to_a_node(plan: &Plan) -> bool {
+    match plan {
+        Plan::Relay(_) | Plan::Upload(_) | Plan::Publish(_) | Plan::Download(..) => true,
+        Plan::Answer(_) | Plan::Forget(_) | Plan::Redirect => false,
+    }
 }
 
 fn refusal(error: TokenError) -> TokenRefusal {

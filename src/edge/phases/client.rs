@@ -6,8 +6,10 @@ use bytes::Bytes;
 use http::header;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
+use crate::guard::settings::Rate;
+use crate::guard::who::Mark;
 use crate::observe::labels::Direction;
 use crate::upload::driver::{ClientLeft, Source};
 
@@ -29,6 +31,7 @@ pub(super) struct Client<'a> {
     edge: &'a Edge,
     limit: Duration,
     expects: Expects,
+    payers: Vec<(Mark, Rate)>,
     pub(super) bytes: u64,
 }
 
@@ -52,6 +55,7 @@ impl<'a> Client<'a> {
             edge,
             limit: exchange.snapshot.limits.client_timeout,
             expects,
+            payers: exchange.guarded.payers.clone(),
             bytes: 0,
         }
     }
@@ -72,6 +76,10 @@ impl Source for Client<'_> {
             self.bytes += size;
             self.edge.metrics.carried(Direction::In, size);
             self.edge.show_uploads();
+            let rest = self.edge.rest(&self.payers, size);
+            if !rest.is_zero() {
+                sleep(rest).await;
+            }
         }
         Ok(piece)
     }
@@ -93,7 +101,7 @@ mod tests {
         assert!(session.read_request().await.unwrap());
         let limit = Duration::from_secs(5);
         for _ in 0..2 {
-            tokio::time::sleep(Duration::from_secs(4)).await;
+            sleep(Duration::from_secs(4)).await;
             client.write_all(b"abc").await.unwrap();
             let piece = read_piece(&mut session, limit).await.unwrap();
             assert_eq!(piece.unwrap(), "abc");

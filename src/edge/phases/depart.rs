@@ -21,6 +21,7 @@ impl Edge {
     /// The request is over: everything is counted and written down.
     pub(super) fn depart(&self, session: &Session, error: Option<&Error>, exchange: &mut Exchange) {
         exchange.body_done();
+        self.conclude(exchange);
         let outcome = outcome(error, exchange);
         if let (Some(current), Some(relay)) = (&exchange.current, &exchange.relay) {
             let node = &current.place.node;

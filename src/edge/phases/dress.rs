@@ -86,7 +86,8 @@ impl Edge {
         if let Some(id) = exchange.request_id_value() {
             request.insert_header("X-Request-Id", id)?;
         }
-        if systeminfo::concerns(&arrival.target.route) {
+        let route = &arrival.target.route;
+        if systeminfo::concerns(route) || exchange.guarded.listens(route) {
             request.remove_header(&header::ACCEPT_ENCODING);
         }
         Ok(())

@@ -10,6 +10,7 @@ mod client;
 mod depart;
 mod dress;
 mod flight;
+mod guard;
 mod loss;
 mod nodes;
 mod publish;
@@ -30,10 +31,11 @@ use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, Result};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::affinity::recent::Recent;
 use crate::affinity::shared::Shared;
+use crate::guard::Guard;
 use crate::observe::log::Log;
 use crate::observe::metrics::Metrics;
 use crate::placement::budget::Budget;
@@ -65,6 +67,8 @@ pub struct Edge {
     /// What other instances know.
     pub shared: Shared,
     pub unmasked: Unmasked,
+    /// What clients did so far.
+    pub guard: Arc<Guard>,
     /// Requests that are under way.
     pub running: Arc<AtomicUsize>,
 }
@@ -147,7 +151,12 @@ impl ProxyHttp for Edge {
         end_of_stream: bool,
         exchange: &mut Exchange,
     ) -> Result<()> {
+        let size = body.as_ref().map_or(0, Bytes::len);
         self.pass_in(body, end_of_stream, exchange);
+        let rest = self.rest_after(size, exchange);
+        if !rest.is_zero() {
+            sleep(rest).await;
+        }
         Ok(())
     }
 
@@ -159,7 +168,13 @@ impl ProxyHttp for Edge {
     ) -> Result<()> {
         self.unmask(session, answer, exchange).await?;
         exchange.farewell(session);
-        self.answered(session, answer, exchange)
+        self.answered(session, answer, exchange)?;
+        // Before the client knows and can try again; of a token its body tells more.
+        if exchange.guarded.heard.is_none() && !answer.status.is_informational() {
+            self.settle(exchange);
+            self.tell_instances(exchange).await;
+        }
+        Ok(())
     }
 
     fn upstream_response_body_filter(
@@ -169,8 +184,13 @@ impl ProxyHttp for Edge {
         end_of_stream: bool,
         exchange: &mut Exchange,
     ) -> Result<Option<std::time::Duration>> {
+        exchange.guarded.hear(body.as_ref());
+        if end_of_stream {
+            self.heard(exchange);
+        }
         self.pass_out(body, end_of_stream, exchange);
-        Ok(None)
+        let rest = self.rest_after(body.as_ref().map_or(0, Bytes::len), exchange);
+        Ok((!rest.is_zero()).then_some(rest))
     }
 
     async fn fail_to_proxy(
@@ -184,6 +204,7 @@ impl ProxyHttp for Edge {
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
         self.depart(session, error, exchange);
+        self.tell_instances(exchange).await;
     }
 
     /// We write our own lines, without what a client put into its request.

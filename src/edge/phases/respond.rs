@@ -42,6 +42,8 @@ impl Edge {
         };
         let route = &arrival.target.route;
         let method = &session.req_header().method;
+        let told = (head.status, &head.headers);
+        exchange.guarded.hear_head(route, method, told);
         match judge(route, method, head.status, &head.headers, None) {
             Verdict::NodeFault(_) => {
                 exchange.fault = Some(Fault::Node(NodeTrouble::BadAnswer));

@@ -13,6 +13,7 @@ use prometheus::{
     TextEncoder,
 };
 
+use super::guard::GuardNumbers;
 use super::labels::{
     Attempt, ConnectionClose, Direction, Handshake, Label, Misfit, Probe, Refusal, Reload,
     RetryReason, SpoolWait, StatusClass, Synthesized, TakeoverKind, TakeoverReason, Task,
@@ -51,6 +52,7 @@ pub struct Metrics {
     unprotected: Counters<Unprotected>,
     synthesized: Counters<Synthesized>,
     pub(super) shared: SharedNumbers,
+    pub(super) guard: GuardNumbers,
     pub(super) node_up: IntGaugeVec,
     pub(super) component_up: IntGaugeVec,
     pub(super) cluster_fault: IntGaugeVec,
@@ -109,6 +111,7 @@ impl Metrics {
             unprotected: Counters::new(&registry, &names::UPLOAD_UNPROTECTED),
             synthesized: Counters::new(&registry, &names::UPLOAD_SYNTHESIZED),
             shared: SharedNumbers::new(&registry),
+            guard: GuardNumbers::new(&registry),
             node_up: gauges(&registry, &names::FLEET_NODE_UP),
             component_up: gauges(&registry, &names::FLEET_COMPONENT_UP),
             cluster_fault: gauges(&registry, &names::FLEET_CLUSTER_FAULT),

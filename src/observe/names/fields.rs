@@ -31,6 +31,7 @@ pub const RECORD_FIELDS: &[&str] = &[
 
 /// Further fields that log lines carry. None of them may hold a query, a header or a token.
 pub const LOG_FIELDS: &[&str] = &[
+    "account",
     "address",
     "addresses",
     "certificate",
@@ -48,6 +49,7 @@ pub const LOG_FIELDS: &[&str] = &[
     "misfit",
     "names",
     "nodes",
+    "pause_ms",
     "problem",
     "reason",
     "remedy",

@@ -4,6 +4,7 @@
 //! the dashboards against these tables.
 
 mod fields;
+mod guard;
 mod shared;
 
 use super::labels::{
@@ -13,6 +14,7 @@ use super::labels::{
 };
 
 pub use self::fields::{LOG_FIELDS, RECORD_FIELDS};
+pub use self::guard::{GUARD_DELAYED, GUARD_LOGINS, GUARD_REFUSED, GUARD_TOKENS_SHARED};
 pub use self::shared::{
     AFFINITY_REDIS_CALLS, AFFINITY_REDIS_DROPPED, AFFINITY_REDIS_SECONDS, AFFINITY_REDIS_UP,
 };
@@ -336,6 +338,10 @@ pub const METRICS: &[Metric] = &[
     AFFINITY_REDIS_CALLS,
     AFFINITY_REDIS_SECONDS,
     AFFINITY_REDIS_DROPPED,
+    GUARD_REFUSED,
+    GUARD_DELAYED,
+    GUARD_LOGINS,
+    GUARD_TOKENS_SHARED,
     CONFIG_RELOADS,
     CONFIG_LAST_RELOAD_SUCCESS,
     APP_TASK_LAST_SUCCESS,

@@ -10,6 +10,7 @@ fn a_name_says_who_counts_and_in_which_unit() {
         "upstream",
         "placement",
         "affinity",
+        "guard",
         "spool",
         "download",
         "upload",

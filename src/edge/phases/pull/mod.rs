@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::download::facts::Facts;
 use crate::download::goal::{ClientRange, Goal};
@@ -299,7 +299,12 @@ impl Edge {
             current.in_flight.passed(size);
         }
         let written = session.write_response_body(Some(piece), false).await;
-        written.map_err(Error::into_down)
+        written.map_err(Error::into_down)?;
+        let rest = self.rest(&exchange.guarded.payers, size);
+        if !rest.is_zero() {
+            sleep(rest).await;
+        }
+        Ok(())
     }
 }
 
