@@ -44,6 +44,7 @@ pub mod ports;
 pub mod process;
 pub mod recorder;
 pub mod recording;
+pub mod remote;
 pub mod scratch;
 pub mod scripted;
 pub mod signing;

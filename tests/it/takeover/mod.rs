@@ -37,3 +37,4 @@ mod told;
 mod tool;
 mod trial;
 mod twice;
+mod vanished;
