@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::affinity::browser::Marker;
 use crate::affinity::token::{Key, Sealer};
 use crate::config::Settings;
 use crate::discovery::fixed;
@@ -60,6 +61,8 @@ pub(super) fn snapshot(
         fleet: Arc::new(fleet),
         targets,
         sealer: Sealer::new(keys.to_vec()).map_err(KeyError::Unusable)?,
+        marker: Marker::new(keys).ok_or(KeyError::NoRandom)?,
+        sessions: settings.sessions.clone(),
         upload_lifetime: settings.affinity.upload_lifetime,
     })
 }

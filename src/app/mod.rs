@@ -25,6 +25,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::affinity::browser::Sessions;
+use crate::affinity::issuer::Issuers;
 use crate::affinity::recent::Recent;
 use crate::affinity::shared::access::{Access, AccessError};
 use crate::affinity::shared::keys::Keys;
@@ -40,6 +42,7 @@ use crate::edge::settings::Protocol;
 use crate::edge::snapshot::Snapshot;
 use crate::edge::tls::{CertificateStore, TlsError};
 use crate::observe::admin::Admin;
+use crate::observe::findings::Findings;
 use crate::observe::log::{self, LogError};
 use crate::observe::metrics::Metrics;
 use crate::observe::status::{Readiness, Stage};
@@ -98,6 +101,8 @@ struct Parts {
     log: log::Log,
     snapshot: Arc<ArcSwap<Snapshot>>,
     lookout: Arc<Lookout>,
+    sessions: Arc<Sessions>,
+    issuers: Arc<Issuers>,
     transfers: Arc<Transfers>,
     spools: Spools,
     store: Arc<CertificateStore>,
@@ -129,11 +134,20 @@ async fn serve(
     assemble::resolve(&first).await;
     let snapshot = Arc::new(ArcSwap::from_pointee(first));
     let gate = Arc::new(Gate::default());
-    let lookout = Arc::new(Lookout::new(Arc::clone(&metrics), Arc::clone(&gate)));
+    let findings = Arc::new(Findings::default());
+    let lookout = Lookout::new(
+        Arc::clone(&metrics),
+        Arc::clone(&gate),
+        Arc::clone(&findings),
+    );
+    let (lookout, issuers) = (Arc::new(lookout), Arc::new(Issuers::default()));
+    let sessions = Arc::new(Sessions::new(settings.sessions.lifetime));
     let transfers = Arc::new(Transfers::default());
     let edge = Edge {
         snapshot: Arc::clone(&snapshot),
         recent: Recent::new(settings.affinity.recent_lifetime),
+        sessions: Arc::clone(&sessions),
+        issuers: Arc::clone(&issuers),
         budget: budget(&settings),
         gate,
         lookout: Arc::clone(&lookout),
@@ -151,8 +165,12 @@ async fn serve(
     let mut doors = JoinSet::new();
     open_doors(&mut entrance, listeners, (&settings, &store), &mut doors)?;
     let mut background = JoinSet::new();
-    let (admin_address, serving) =
-        open_admin(&settings, &snapshot, &readiness, (&metrics, &closed))?;
+    let (admin_address, serving) = open_admin(
+        &settings,
+        &snapshot,
+        (&readiness, &findings),
+        (&metrics, &closed),
+    )?;
     background.spawn(serving);
     let parts = Parts {
         path,
@@ -162,6 +180,8 @@ async fn serve(
         log,
         snapshot,
         lookout,
+        sessions,
+        issuers,
         store,
         entrance,
         shared,
@@ -208,7 +228,7 @@ fn open_doors(
 fn open_admin(
     settings: &Settings,
     snapshot: &Arc<ArcSwap<Snapshot>>,
-    readiness: &Arc<Readiness>,
+    (readiness, findings): (&Arc<Readiness>, &Arc<Findings>),
     (metrics, closed): (&Arc<Metrics>, &watch::Receiver<bool>),
 ) -> Result<(SocketAddr, impl Future<Output = ()> + use<>), AppError> {
     let fleet = Arc::clone(snapshot);
@@ -216,6 +236,7 @@ fn open_admin(
         Arc::clone(metrics),
         move || Arc::clone(&fleet.load().fleet),
         Arc::clone(readiness),
+        Arc::clone(findings),
     );
     let listener = listen(settings.admin.address, &[], &mut Inherited::default())?;
     let address = listener.local_addr()?;

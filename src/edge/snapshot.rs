@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::affinity::browser::Marker;
+use crate::affinity::settings::SessionSettings;
 use crate::affinity::token::Sealer;
 use crate::download::settings::TakeoverSettings;
 use crate::fleet::node::{Node, NodeId};
@@ -37,6 +39,8 @@ pub struct Snapshot {
     /// In the order of the fleet's nodes.
     pub targets: Vec<Arc<Place>>,
     pub sealer: Sealer,
+    pub marker: Marker,
+    pub sessions: SessionSettings,
     pub upload_lifetime: Duration,
 }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::io::DuplexStream;
 use tokio::time::Instant;
 
+use crate::affinity::browser::Marker;
+use crate::affinity::settings::{SessionMode, SessionSettings};
 use crate::affinity::token::{Key, Sealer};
 use crate::download::settings::{TakeoverSettings, Verify};
 use crate::fleet::view::Fleet;
@@ -80,6 +82,13 @@ pub(super) fn snapshot() -> Snapshot {
         fleet: Arc::new(Fleet::new(Vec::new(), &health, Instant::now().into_std())),
         targets: Vec::new(),
         sealer: Sealer::new(vec![Key::from([7; 32])]).unwrap(),
+        marker: Marker::new(&[Key::from([7; 32])]).unwrap(),
+        sessions: SessionSettings {
+            mode: SessionMode::Shared,
+            cookies: vec!["sid".to_owned()],
+            lifetime: second,
+            own_cookie: None,
+        },
         upload_lifetime: second,
     }
 }

@@ -8,6 +8,7 @@ mod entrance;
 mod node;
 mod policy;
 mod redis;
+mod sessions;
 mod takeover;
 mod value;
 
@@ -36,6 +37,7 @@ pub(super) fn check(problems: &mut Problems, file: &File) -> Option<Settings> {
     let affinity = policy::affinity(problems, &file.affinity);
     let spool = takeover::spool(problems, &file.spool, state_folder.as_deref());
     let shared = redis::redis(problems, &file.redis, &file.affinity.key_file);
+    let sessions = sessions::sessions(problems, &file.sessions);
     let log = policy::log(problems, &file.log);
     let admin = entrance::admin(
         problems,
@@ -59,6 +61,7 @@ pub(super) fn check(problems: &mut Problems, file: &File) -> Option<Settings> {
         takeover: takeover?,
         affinity: affinity?,
         shared: shared?,
+        sessions: sessions?,
         spool: spool?,
         log: log?,
         admin: admin?,

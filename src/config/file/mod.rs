@@ -4,8 +4,10 @@
 //! value; a key that was renamed or taken away stays as a marker.
 
 mod redis;
+mod sessions;
 
 pub(super) use self::redis::Redis;
+pub(super) use self::sessions::Sessions;
 
 use super::kind::Switch;
 use super::notes::Notes;
@@ -32,6 +34,7 @@ pub(super) struct File {
     pub(super) takeover: Takeover,
     pub(super) affinity: Affinity,
     pub(super) redis: Redis,
+    pub(super) sessions: Sessions,
     pub(super) spool: Spool,
     pub(super) log: Log,
     pub(super) admin: Admin,
@@ -72,6 +75,7 @@ impl File {
                 takeover: table.table("takeover", Takeover::read),
                 affinity: table.table("affinity", Affinity::read),
                 redis: table.table("redis", Redis::read),
+                sessions: table.table("sessions", Sessions::read),
                 spool: table.table("spool", Spool::read),
                 log: table.table("log", Log::read),
                 admin: table.table("admin", Admin::read),

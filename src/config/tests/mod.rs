@@ -3,6 +3,7 @@
 mod refused;
 mod refused_places;
 mod refused_redis;
+mod refused_sessions;
 mod shipped;
 
 use std::path::{Path, PathBuf};

@@ -75,10 +75,12 @@ impl Edge {
             .served
             .https_authority(&arrived.authority, snapshot.https_port);
         exchange.arrival = Some(arrived);
+        self.look_at_token(&session.req_header().headers, exchange);
         match plan {
             Plan::Relay(relay) => {
                 exchange.relay = Some(relay);
                 self.open_budget();
+                self.meet(session, exchange);
                 self.relay_upload(session, exchange).await
             }
             Plan::Upload(relay) => {

@@ -11,6 +11,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
 use tokio::time::{Instant, sleep};
 
 use crate::fleet::health::Observation;
+use crate::fleet::node::NodeId;
 use crate::fleet::view::{Candidate, Rank, Room};
 use crate::observe::labels::{Attempt, RetryReason, Wait};
 use crate::placement::balance::Draws;
@@ -27,7 +28,7 @@ use super::super::fault::{Fault, NodeTrouble};
 use super::super::gate::Waited;
 use super::super::plan::{Likes, Repeat};
 use super::super::snapshot::Place;
-use super::Edge;
+use super::{Doubt, Edge};
 
 impl Edge {
     /// The next node for the request, waiting for one if need be.
@@ -118,10 +119,14 @@ impl Edge {
         let now = Instant::now().into_std();
         let cap = snapshot.node_in_flight;
         let candidates = snapshot.fleet.candidates(relay.traffic, now, cap);
+        let browser = exchange.browser.as_mut();
+        let drawn = browser.as_ref().map(|browser| browser.key());
+        let session = browser.and_then(|browser| browser.bound(&candidates));
         let pin = match exchange.bound {
             Bound::ByPlan => relay.upload.as_ref().map(|upload| upload.node.clone()),
             Bound::Free => None,
         };
+        let pin = pin.or_else(|| session.clone());
         let usable = |candidate: &Candidate| {
             matches!(candidate.rank, Rank::Up | Rank::Suspect)
                 || pin.as_ref().is_some_and(|pin| *pin == candidate.id)
@@ -135,7 +140,7 @@ impl Edge {
         let repository = target.and_then(|route| route.repository());
         let reference = target.and_then(content);
         let (recent, key) = match (relay.likes, repository) {
-            (Likes::Nothing, _) | (_, None) => (None, None),
+            (Likes::Nothing, _) | (_, None) => (None, drawn),
             (likes, Some(repository)) => {
                 let recent =
                     reference.and_then(|reference| self.recent.find(repository, &reference, now));
@@ -163,9 +168,19 @@ impl Edge {
             .into_iter()
             .filter(|pick| pick.room == Room::Free);
         exchange.next = free.map(|pick| pick.node).collect();
+        let failed = &exchange.failed;
         if hints.pin.is_none() {
-            let failed = &exchange.failed;
-            exchange.next.sort_by_key(|node| failed.contains(node));
+            let accepts = match self.accepting(exchange, &candidates, now) {
+                Accepting::Anybody => Vec::new(),
+                Accepting::These(nodes) => nodes,
+                Accepting::Full => return Chosen::Full,
+            };
+            let order = |node: &NodeId| (failed.contains(node), !accepts.contains(node));
+            exchange.next.sort_by_key(order);
+        }
+        // One failure of its node does not end a session: the node gets another try.
+        if let Some(node) = session.filter(|node| !failed.contains(node)) {
+            exchange.next.insert(0, node);
         }
         exchange.next.reverse();
         if exchange.next.is_empty() {
@@ -173,6 +188,27 @@ impl Edge {
         } else {
             Chosen::Some
         }
+    }
+
+    /// The nodes that accept the token of the request, where that is known to make a difference.
+    fn accepting(
+        &self,
+        exchange: &Exchange,
+        all: &[Candidate],
+        now: std::time::Instant,
+    ) -> Accepting {
+        let Some(token) = exchange.token else {
+            return Accepting::Anybody;
+        };
+        let nodes = self.issuers.acceptors(token.key, now);
+        let usable = |one: &&Candidate| {
+            matches!(one.rank, Rank::Up | Rank::Suspect) && nodes.contains(&one.id)
+        };
+        let mut able = all.iter().filter(usable).peekable();
+        if able.peek().is_some() && able.all(|one| one.room == Room::Full) {
+            return Accepting::Full;
+        }
+        Accepting::These(nodes)
     }
 
     /// The certificate of a pinned node is compared before the first byte is sent.
@@ -260,6 +296,11 @@ impl Edge {
         if *error.esource() != ErrorSource::Upstream {
             return error;
         }
+        // Nothing failed: another node is asked for its opinion.
+        if exchange.current.is_none() && matches!(exchange.doubt, Doubt::About(..)) {
+            error.set_retry(true);
+            return error;
+        }
         let begun = session
             .response_written()
             .is_some_and(|head| !head.status.is_informational());
@@ -301,6 +342,14 @@ impl Edge {
             }
         }
     }
+}
+
+/// Who accepts a token.
+enum Accepting {
+    Anybody,
+    These(Vec<NodeId>),
+    /// Those who do have all they can take.
+    Full,
 }
 
 /// What looking for a node came to.

@@ -1,17 +1,20 @@
 //! The hooks of the proxy library, each a few lines: the walk of a request through the rooms.
 //!
 //! What happens where: `arrive` reads and plans, `carry` chooses nodes and judges failures,
-//! `pull` carries blobs over the loss of nodes, `depart` rewrites
-//! answers and writes the record.
+//! `pull` carries blobs over the loss of nodes, `browser` keeps sessions of browsers where they are,
+//! `opinion` asks a second node when one refuses what another may accept, `depart` writes the record.
 
 mod arrive;
+mod browser;
 mod carry;
 mod client;
 mod depart;
 mod dress;
 mod flight;
+mod issued;
 mod loss;
 mod nodes;
+mod opinion;
 mod publish;
 mod pull;
 mod push;
@@ -32,6 +35,8 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, Result};
 use tokio::time::Instant;
 
+use crate::affinity::browser::Sessions;
+use crate::affinity::issuer::Issuers;
 use crate::affinity::recent::Recent;
 use crate::affinity::shared::Shared;
 use crate::observe::log::Log;
@@ -40,6 +45,9 @@ use crate::placement::budget::Budget;
 use crate::spool::file::Spools;
 use crate::upload::transfer::Transfers;
 use crate::upstream::live::Live;
+
+pub(super) use self::browser::Browser;
+pub(super) use self::opinion::Doubt;
 
 use super::exchange::Exchange;
 use super::gate::Gate;
@@ -53,6 +61,10 @@ pub use self::unmask::Unmasked;
 pub struct Edge {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     pub recent: Recent,
+    /// Which node knows the session of a browser.
+    pub sessions: Arc<Sessions>,
+    /// Which node accepts a token.
+    pub issuers: Arc<Issuers>,
     pub budget: Budget,
     pub gate: Arc<Gate>,
     pub lookout: Arc<Lookout>,
@@ -159,7 +171,13 @@ impl ProxyHttp for Edge {
     ) -> Result<()> {
         self.unmask(session, answer, exchange).await?;
         exchange.farewell(session);
-        self.answered(session, answer, exchange)
+        if answer.status.is_informational() {
+            return Ok(());
+        }
+        self.consult(session, answer, exchange)?;
+        self.answered(session, answer, exchange)?;
+        Self::expect_token(answer, exchange);
+        self.browsed(session, answer, exchange)
     }
 
     fn upstream_response_body_filter(
@@ -169,6 +187,7 @@ impl ProxyHttp for Edge {
         end_of_stream: bool,
         exchange: &mut Exchange,
     ) -> Result<Option<std::time::Duration>> {
+        self.look_at_issued(body.as_ref(), end_of_stream, exchange);
         self.pass_out(body, end_of_stream, exchange);
         Ok(None)
     }

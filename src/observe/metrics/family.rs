@@ -12,7 +12,7 @@ use super::super::labels::Label;
 use super::super::names::{Kind, Metric};
 
 /// A counter for each value of a fixed label, found without a look-up by name.
-pub(super) struct Counters<L> {
+pub(in crate::observe) struct Counters<L> {
     children: Vec<IntCounter>,
     label: PhantomData<L>,
 }

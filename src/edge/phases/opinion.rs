@@ -1,0 +1,232 @@
+//! A second opinion: a node refuses what another node may accept, so that one is asked before the client is told.
+//!
+//! Nodes of a cluster should know each other's sessions and accept each other's tokens. Where they do not, a
+//! refusal says nothing about the client. Each request is doubted once, and only when nothing was changed by it.
+
+use http::{HeaderMap, Method, StatusCode, header};
+use pingora::proxy::Session;
+use pingora::{Error, ErrorType, Result};
+use tokio::time::Instant;
+
+use crate::affinity::browser::{Given, Mark, Tie, given, read};
+use crate::affinity::issuer::{Change, Opinion, Peek};
+use crate::affinity::settings::SessionMode;
+use crate::fleet::health::Traffic;
+use crate::fleet::node::NodeId;
+use crate::fleet::view::{Rank, Room};
+use crate::observe::labels::{Attempt, RetryReason};
+use crate::registry::route::{Audience, Route};
+
+use super::super::exchange::Exchange;
+use super::super::plan::Repeat;
+use super::Edge;
+use super::arrive::unix_seconds;
+
+/// Whether the answer of a node was doubted.
+#[derive(Debug)]
+pub(in super::super) enum Doubt {
+    NotYet,
+    /// The next answer settles it.
+    About(Subject, NodeId),
+    Settled,
+}
+
+/// What a node refused.
+#[derive(Debug)]
+pub(in super::super) enum Subject {
+    Token(Peek),
+    /// The session of a browser, by its marks.
+    Session(Vec<Mark>),
+}
+
+impl Edge {
+    /// The answer of a node, before anything is made of it. An error asks the proxy library to try another node.
+    pub(super) fn consult(
+        &self,
+        session: &Session,
+        head: &pingora::http::ResponseHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        let repeat = exchange.relay.as_ref().map(|relay| relay.repeat);
+        let repeatable = repeat == Some(Repeat::UntilAnswered) && !session.retry_buffer_truncated();
+        let request = session.req_header();
+        let asks = (&request.method, &request.headers);
+        if repeatable && self.doubts(asks, (head.status, &head.headers), exchange) {
+            return Err(Error::new_up(ErrorType::HTTPStatus(head.status.as_u16())));
+        }
+        Ok(())
+    }
+
+    /// Whether another node is to be asked in place of the one that answered: it is next, then. The caller knows
+    /// that the request may be repeated.
+    pub(super) fn doubts(
+        &self,
+        asks: (&Method, &HeaderMap),
+        (status, headers): (StatusCode, &HeaderMap),
+        exchange: &mut Exchange,
+    ) -> bool {
+        let Some(node) = exchange
+            .current
+            .as_ref()
+            .map(|one| one.place.node.id().clone())
+        else {
+            return false;
+        };
+        match std::mem::replace(&mut exchange.doubt, Doubt::Settled) {
+            Doubt::About(subject, refuser) => {
+                if node != refuser {
+                    self.settle(exchange, subject, (&refuser, &node), (status, headers));
+                }
+                return false;
+            }
+            Doubt::Settled => return false,
+            Doubt::NotYet => exchange.doubt = Doubt::NotYet,
+        }
+        let doubted = self.doubted_token(asks, status, (exchange, &node));
+        let doubted =
+            doubted.or_else(|| self.doubted_session(asks, (status, headers), (exchange, &node)));
+        let Some((subject, other)) = doubted else {
+            return false;
+        };
+        let reason = match subject {
+            Subject::Token(_) => RetryReason::RefusedToken,
+            Subject::Session(_) => RetryReason::UnknownSession,
+        };
+        if !self.may_retry(reason) {
+            return false;
+        }
+        // It did its work, whatever the other will say.
+        self.metrics.attempt_done(&node, Attempt::Answered);
+        exchange.current = None;
+        exchange.next = vec![other];
+        exchange.doubt = Doubt::About(subject, node);
+        true
+    }
+
+    /// A token that this node refuses, and a node that may accept it.
+    fn doubted_token(
+        &self,
+        (_, asks): (&Method, &HeaderMap),
+        status: StatusCode,
+        (exchange, node): (&Exchange, &NodeId),
+    ) -> Option<(Subject, NodeId)> {
+        let route = &exchange.arrival.as_ref()?.target.route;
+        let guarded = route.audience() == Audience::Registry
+            && !matches!(route, Route::Token | Route::Service(_));
+        if status != StatusCode::UNAUTHORIZED || !guarded {
+            return None;
+        }
+        let token = Peek::at_authorization(asks.get(header::AUTHORIZATION)?.as_bytes())?;
+        let now = Instant::now().into_std();
+        let opinion = self.issuers.opinion(token, node, unix_seconds(), now);
+        let other = match opinion {
+            Opinion::None => return None,
+            Opinion::Of(nodes) => self.usable(exchange, |other| nodes.contains(other)),
+            Opinion::OfAnyone => self.usable(exchange, |other| other != node),
+        };
+        Some((Subject::Token(token), other?))
+    }
+
+    /// A session that this node does not know, and the node that was seen to know it.
+    fn doubted_session(
+        &self,
+        (method, asks): (&Method, &HeaderMap),
+        (status, headers): (StatusCode, &HeaderMap),
+        (exchange, node): (&Exchange, &NodeId),
+    ) -> Option<(Subject, NodeId)> {
+        let snapshot = &exchange.snapshot;
+        let settings = &snapshot.sessions;
+        let route = &exchange.arrival.as_ref()?.target.route;
+        let reads = *method == Method::GET || *method == Method::HEAD;
+        let shared = settings.mode == SessionMode::Shared;
+        if !shared
+            || !reads
+            || !matches!(route, Route::Api(_))
+            || asks.contains_key(header::AUTHORIZATION)
+        {
+            return None;
+        }
+        if status != StatusCode::UNAUTHORIZED && !replaces(headers, &settings.cookies) {
+            return None;
+        }
+        let cookie = read(asks, &settings.cookies)?;
+        let marks: Vec<Mark> = snapshot.marker.marks(cookie).collect();
+        let now = Instant::now().into_std();
+        let witness = self.sessions.find(marks.iter().copied(), now)?;
+        if witness == *node {
+            return None;
+        }
+        let other = self.usable(exchange, |other| *other == witness)?;
+        Some((Subject::Session(marks), other))
+    }
+
+    /// A node that fits and takes one more request now.
+    fn usable(&self, exchange: &Exchange, fits: impl Fn(&NodeId) -> bool) -> Option<NodeId> {
+        let snapshot = &exchange.snapshot;
+        let traffic = exchange
+            .relay
+            .as_ref()
+            .map_or(Traffic::Pull, |relay| relay.traffic);
+        let now = Instant::now().into_std();
+        let all = snapshot
+            .fleet
+            .candidates(traffic, now, snapshot.node_in_flight);
+        let mut good: Vec<_> = all
+            .into_iter()
+            .filter(|one| matches!(one.rank, Rank::Up | Rank::Suspect) && one.room == Room::Free)
+            .filter(|one| fits(&one.id) && !exchange.failed.contains(&one.id))
+            .collect();
+        good.sort_by_key(|one| (one.rank, one.bytes));
+        good.into_iter().next().map(|one| one.id)
+    }
+
+    /// Learns from the second answer who was right.
+    fn settle(
+        &self,
+        exchange: &Exchange,
+        subject: Subject,
+        (refuser, node): (&NodeId, &NodeId),
+        (status, headers): (StatusCode, &HeaderMap),
+    ) {
+        let now = Instant::now().into_std();
+        let refused = status == StatusCode::UNAUTHORIZED;
+        match subject {
+            _ if status.is_server_error() => {}
+            Subject::Token(token) if refused => self.issuers.refused_twice(token.key, now),
+            Subject::Token(token) => {
+                let change = self.issuers.taken(token.key, node, refuser, now);
+                if let Some(change @ (Change::Differ | Change::Agree)) = change {
+                    self.lookout.signing_keys(change, &self.issuers);
+                }
+            }
+            Subject::Session(marks) => {
+                if refused || replaces(headers, &exchange.snapshot.sessions.cookies) {
+                    self.sessions.forget(marks.into_iter(), now);
+                } else {
+                    self.compare(exchange, (refuser, node), Tie::Strange);
+                }
+            }
+        }
+    }
+
+    /// It was seen whether one node knows a session that the other made.
+    pub(super) fn compare(&self, exchange: &Exchange, (one, other): (&NodeId, &NodeId), tie: Tie) {
+        if let Some(division) = self.sessions.saw(one, other, tie) {
+            self.lookout
+                .sessions_divided(&division, &exchange.snapshot.fleet);
+        }
+    }
+
+    /// Looks for the key of the token that a request carries, as soon as that makes a difference.
+    pub(super) fn look_at_token(&self, headers: &HeaderMap, exchange: &mut Exchange) {
+        if self.issuers.differ() {
+            let value = headers.get(header::AUTHORIZATION);
+            exchange.token = value.and_then(|value| Peek::at_authorization(value.as_bytes()));
+        }
+    }
+}
+
+/// Whether an answer gives the browser another session.
+fn replaces(headers: &HeaderMap, names: &[String]) -> bool {
+    given(headers, names).any(|given| matches!(given, Given::Set(_)))
+}

@@ -1,0 +1,10 @@
+//! Logins that survive: browsers whose sessions nodes share or keep for themselves, and tokens of nodes that sign
+//! with different keys. Over three nodes, and one or two balancers.
+
+mod browser;
+mod keys;
+mod oidc;
+mod pair;
+mod pinned;
+mod rotary;
+mod shared;
