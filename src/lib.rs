@@ -17,7 +17,7 @@
 //! observe: names labels rescues findings metrics* affinity* shared* record log* writer* admin* status* settings
 //! rewrite: hop forwarded names location link splice challenge cookie systeminfo answer
 //! placement: choose rendezvous balance budget
-//! affinity: token recent sliding browser issuer settings shared* shared/address shared/breaker shared/keys shared/script
+//! affinity: token recent sliding browser issuer ties settings shared* shared/address shared/breaker shared/keys shared/script
 //! spool: ledger file* settings
 //! upstream: verdict settings peer* live* probe*
 //! discovery: fixed*

@@ -25,4 +25,5 @@ pub mod recent;
 pub mod settings;
 pub mod shared;
 mod sliding;
+pub mod ties;
 pub mod token;

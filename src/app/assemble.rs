@@ -92,6 +92,13 @@ fn names(node: &NodeSettings) -> NodeNames {
         })
 }
 
+/// The certificates of the settings.
+pub(super) fn certificates(settings: &Settings) -> Result<Arc<CertificateStore>, AppError> {
+    let store = CertificateStore::load(&settings.certificates.files)?;
+    compare_names(settings, &store);
+    Ok(Arc::new(store))
+}
+
 /// Warns of public names that no certificate covers: clients would refuse the connection.
 pub(super) fn compare_names(settings: &Settings, store: &CertificateStore) {
     let about = store.about();

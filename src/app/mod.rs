@@ -25,12 +25,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::affinity::browser::Sessions;
-use crate::affinity::issuer::Issuers;
 use crate::affinity::recent::Recent;
 use crate::affinity::shared::access::{Access, AccessError};
 use crate::affinity::shared::keys::Keys;
 use crate::affinity::shared::{Shared, Work};
+use crate::affinity::ties::Ties;
 use crate::affinity::token::Key;
 use crate::config::Settings;
 use crate::edge::entrance::{Doors, Entrance, serve_plain};
@@ -42,7 +41,6 @@ use crate::edge::settings::Protocol;
 use crate::edge::snapshot::Snapshot;
 use crate::edge::tls::{CertificateStore, TlsError};
 use crate::observe::admin::Admin;
-use crate::observe::findings::Findings;
 use crate::observe::log::{self, LogError};
 use crate::observe::metrics::Metrics;
 use crate::observe::status::{Readiness, Stage};
@@ -101,8 +99,7 @@ struct Parts {
     log: log::Log,
     snapshot: Arc<ArcSwap<Snapshot>>,
     lookout: Arc<Lookout>,
-    sessions: Arc<Sessions>,
-    issuers: Arc<Issuers>,
+    ties: Arc<Ties>,
     transfers: Arc<Transfers>,
     spools: Spools,
     store: Arc<CertificateStore>,
@@ -122,32 +119,23 @@ async fn serve(
     let (stop, stopped) = watch::channel(false);
     // The admin pages and the probes go on while the last requests run.
     let (close, closed) = watch::channel(false);
-    let store = Arc::new(CertificateStore::load(&settings.certificates.files)?);
-    assemble::compare_names(&settings, &store);
+    let store = assemble::certificates(&settings)?;
     let sealing = keys::keys(&settings)?;
     let mut first = assemble::snapshot(&settings, &sealing, None)?;
     let readiness = Arc::new(Readiness::new());
     let (shared, sharing) = share(&settings, &sealing, &metrics, &readiness)?;
-    let listeners = bind(&settings)?;
-    let bound: Vec<Bound> = listeners.iter().map(Bound::of).collect::<Result<_, _>>()?;
+    let (listeners, bound) = bind(&settings)?;
     first.https_port = https_port(&bound);
     assemble::resolve(&first).await;
     let snapshot = Arc::new(ArcSwap::from_pointee(first));
     let gate = Arc::new(Gate::default());
-    let findings = Arc::new(Findings::default());
-    let lookout = Lookout::new(
-        Arc::clone(&metrics),
-        Arc::clone(&gate),
-        Arc::clone(&findings),
-    );
-    let (lookout, issuers) = (Arc::new(lookout), Arc::new(Issuers::default()));
-    let sessions = Arc::new(Sessions::new(settings.sessions.lifetime));
+    let lookout = Arc::new(Lookout::new(Arc::clone(&metrics), Arc::clone(&gate)));
+    let ties = Arc::new(Ties::new(settings.sessions.lifetime));
     let transfers = Arc::new(Transfers::default());
     let edge = Edge {
         snapshot: Arc::clone(&snapshot),
         recent: Recent::new(settings.affinity.recent_lifetime),
-        sessions: Arc::clone(&sessions),
-        issuers: Arc::clone(&issuers),
+        ties: Arc::clone(&ties),
         budget: budget(&settings),
         gate,
         lookout: Arc::clone(&lookout),
@@ -168,7 +156,7 @@ async fn serve(
     let (admin_address, serving) = open_admin(
         &settings,
         &snapshot,
-        (&readiness, &findings),
+        (&readiness, &lookout),
         (&metrics, &closed),
     )?;
     background.spawn(serving);
@@ -180,8 +168,7 @@ async fn serve(
         log,
         snapshot,
         lookout,
-        sessions,
-        issuers,
+        ties,
         store,
         entrance,
         shared,
@@ -214,7 +201,7 @@ fn share(
 
 fn open_doors(
     entrance: &mut Entrance,
-    listeners: Vec<(TcpListener, &Protocol)>,
+    listeners: Listeners<'_>,
     (settings, store): (&Settings, &Arc<CertificateStore>),
     doors: &mut JoinSet<()>,
 ) -> Result<(), AppError> {
@@ -228,7 +215,7 @@ fn open_doors(
 fn open_admin(
     settings: &Settings,
     snapshot: &Arc<ArcSwap<Snapshot>>,
-    (readiness, findings): (&Arc<Readiness>, &Arc<Findings>),
+    (readiness, lookout): (&Arc<Readiness>, &Lookout),
     (metrics, closed): (&Arc<Metrics>, &watch::Receiver<bool>),
 ) -> Result<(SocketAddr, impl Future<Output = ()> + use<>), AppError> {
     let fleet = Arc::clone(snapshot);
@@ -236,7 +223,7 @@ fn open_admin(
         Arc::clone(metrics),
         move || Arc::clone(&fleet.load().fleet),
         Arc::clone(readiness),
-        Arc::clone(findings),
+        lookout.findings(),
     );
     let listener = listen(settings.admin.address, &[], &mut Inherited::default())?;
     let address = listener.local_addr()?;
@@ -257,8 +244,11 @@ fn budget(settings: &Settings) -> Budget {
     )
 }
 
+/// Bound listeners, each with what is spoken there.
+type Listeners<'s> = Vec<(TcpListener, &'s Protocol)>;
+
 /// Binds all listeners before the first is served, so that a port in use refuses the start as a whole.
-fn bind(settings: &Settings) -> Result<Vec<(TcpListener, &Protocol)>, AppError> {
+fn bind(settings: &Settings) -> Result<(Listeners<'_>, Vec<Bound>), AppError> {
     let mut inherited = Inherited::from_environment();
     let addresses: Vec<SocketAddr> = settings.listeners.iter().map(|one| one.address).collect();
     let mut listeners = Vec::new();
@@ -266,7 +256,8 @@ fn bind(settings: &Settings) -> Result<Vec<(TcpListener, &Protocol)>, AppError> 
         let listener = listen(wanted.address, &addresses, &mut inherited)?;
         listeners.push((listener, &wanted.protocol));
     }
-    Ok(listeners)
+    let bound = listeners.iter().map(Bound::of).collect::<Result<_, _>>()?;
+    Ok((listeners, bound))
 }
 
 /// Where browsers on the plain port are sent: the port that the first https listener really has.

@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 
-use crate::affinity::issuer::Change;
 use crate::affinity::shared::access::Access;
 use crate::affinity::shared::keys::Keys;
 use crate::config::{self, Settings};
@@ -81,12 +80,9 @@ async fn apply(parts: &mut Parts, settings: Settings) -> Result<(), Vec<String>>
     parts
         .shared
         .adopt(access, |prefix| Keys::new(prefix, &sealing));
-    parts.sessions.reconsider();
     let nodes: Vec<_> = settings.nodes.iter().map(|node| node.id.clone()).collect();
-    let change = parts.issuers.retain(&nodes);
-    parts
-        .lookout
-        .signing_keys(change.unwrap_or(Change::Seen), &parts.issuers);
+    let change = parts.ties.retain(&nodes);
+    parts.lookout.signing_keys(change, &parts.ties.issuers);
     parts.snapshot.store(Arc::new(fresh));
     if !restart.is_empty() {
         let settings = restart.join(", ");

@@ -28,13 +28,18 @@ pub struct Lookout {
 
 impl Lookout {
     /// A lookout that wakes those who wait at `gate`.
-    pub fn new(metrics: Arc<Metrics>, gate: Arc<Gate>, findings: Arc<Findings>) -> Self {
+    pub fn new(metrics: Arc<Metrics>, gate: Arc<Gate>) -> Self {
         Self {
             metrics,
             gate,
-            findings,
+            findings: Arc::default(),
             cluster: Mutex::default(),
         }
+    }
+
+    /// What was found out about nodes, for whoever shows it.
+    pub fn findings(&self) -> Arc<Findings> {
+        Arc::clone(&self.findings)
     }
 
     /// Takes in what was learnt about `node`.

@@ -33,8 +33,7 @@ pub struct Mark(u128);
 impl Mark {
     /// What draws the session to a node while nothing is known of it.
     pub fn draw(self) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.0.to_be_bytes();
-        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+        u64::try_from(self.0 >> 64).unwrap_or_default()
     }
 }
 
@@ -143,10 +142,34 @@ impl Marker {
     }
 }
 
+/// Where a session lives.
+#[derive(Debug, Clone)]
+struct Home {
+    node: NodeId,
+    /// When other instances were told last.
+    told: Instant,
+}
+
+/// What was known of a session before it was noted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Noted {
+    pub before: Option<NodeId>,
+    pub news: News,
+}
+
+/// Whether other instances are to be told of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// It is new or has moved, or they were told long ago.
+    Tell,
+    /// They were told just now.
+    Old,
+}
+
 /// A bounded table of sessions: which node knows each of them, as far as this instance has seen.
 #[derive(Debug)]
 pub struct Sessions {
-    nodes: Mutex<Sliding<Mark, NodeId>>,
+    homes: Mutex<Sliding<Mark, Home>>,
     circle: Mutex<Circle>,
 }
 
@@ -154,7 +177,7 @@ impl Sessions {
     /// A table for some 130,000 sessions, each remembered for `lifetime` after its last use.
     pub fn new(lifetime: Duration) -> Self {
         Self {
-            nodes: Mutex::new(Sliding::new(lifetime, MOST_SESSIONS)),
+            homes: Mutex::new(Sliding::new(lifetime, MOST_SESSIONS)),
             circle: Mutex::default(),
         }
     }
@@ -162,12 +185,24 @@ impl Sessions {
     /// The node of a session that has one of these marks.
     pub fn find(&self, mut marks: impl Iterator<Item = Mark>, now: Instant) -> Option<NodeId> {
         let mut table = self.lock();
-        marks.find_map(|mark| table.find(mark, now))
+        marks.find_map(|mark| table.find(mark, now).map(|home| home.node))
     }
 
-    /// The session lives on `node`; gives the node of before.
-    pub fn note(&self, mark: Mark, node: &NodeId, now: Instant) -> Option<NodeId> {
-        self.lock().note(mark, node.clone(), now)
+    /// The session lives on `node`.
+    pub fn note(&self, mark: Mark, node: &NodeId, now: Instant) -> Noted {
+        let mut table = self.lock();
+        let before = table.take(mark, now);
+        let told = before.as_ref().filter(|home| {
+            home.node == *node && now.saturating_duration_since(home.told) < TELL_AGAIN
+        });
+        let news = told.map_or(News::Tell, |_| News::Old);
+        let told = told.map_or(now, |home| home.told);
+        let node = node.clone();
+        table.note(mark, Home { node, told }, now);
+        Noted {
+            before: before.map(|home| home.node),
+            news,
+        }
     }
 
     /// The session is over.
@@ -195,8 +230,8 @@ impl Sessions {
         circle.clear();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Sliding<Mark, NodeId>> {
-        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Sliding<Mark, Home>> {
+        self.homes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -219,6 +254,8 @@ pub fn stays(rank: Option<Rank>) -> Result<(), Leaving> {
     }
 }
 
+/// How often other instances hear of a session that is used: a Redis that lost it knows it again soon.
+const TELL_AGAIN: Duration = Duration::from_mins(1);
 /// More browsers than any Harbor serves at one time; some 15 MiB at most.
 const MOST_SESSIONS: usize = 131_072;
 /// A SHA-256 value in base64.

@@ -128,11 +128,31 @@ fn a_session_that_is_over_is_forgotten() {
     let (marker, now) = (marker(&[1]), start());
     let sessions = Sessions::new(Duration::from_hours(1));
     let mark = marker.mark(b"abc");
-    assert_eq!(sessions.note(mark, &node("a"), now), None);
-    assert_eq!(sessions.note(mark, &node("b"), now), Some(node("a")));
+    assert_eq!(sessions.note(mark, &node("a"), now).before, None);
+    assert_eq!(sessions.note(mark, &node("b"), now).before, Some(node("a")));
     assert_eq!(sessions.count(), 1);
     sessions.forget(marker.marks(b"abc"), now);
     assert_eq!(sessions.find(marker.marks(b"abc"), now), None);
+}
+
+#[test]
+fn others_hear_of_a_session_when_it_is_new_moves_or_lasts() {
+    let (marker, now) = (marker(&[1]), start());
+    let sessions = Sessions::new(Duration::from_hours(1));
+    let mark = marker.mark(b"abc");
+    let steps = [
+        ("a", 0, News::Tell),
+        ("a", 59, News::Old),
+        ("a", 60, News::Tell),
+        ("a", 61, News::Old),
+        ("b", 62, News::Tell),
+        ("b", 121, News::Old),
+        ("b", 122, News::Tell),
+    ];
+    for (name, seconds, news) in steps {
+        let noted = sessions.note(mark, &node(name), now + Duration::from_secs(seconds));
+        assert_eq!(noted.news, news, "{name} {seconds}");
+    }
 }
 
 #[test]

@@ -80,7 +80,7 @@ impl Edge {
             Plan::Relay(relay) => {
                 exchange.relay = Some(relay);
                 self.open_budget();
-                self.meet(session, exchange);
+                self.meet(session, exchange).await;
                 self.relay_upload(session, exchange).await
             }
             Plan::Upload(relay) => {

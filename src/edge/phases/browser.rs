@@ -8,7 +8,7 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use tokio::time::Instant;
 
-use crate::affinity::browser::{Given, Leaving, Mark, Tie, given, read, stays, value};
+use crate::affinity::browser::{Given, Leaving, Mark, News, Noted, Tie, given, read, stays, value};
 use crate::affinity::settings::SessionMode;
 use crate::fleet::node::NodeId;
 use crate::fleet::view::Candidate;
@@ -30,6 +30,14 @@ pub(in super::super) struct Browser {
     key: SoftKey,
     /// Why it does not stay where it is.
     leaving: Option<Leaving>,
+    need: Need,
+}
+
+/// Whether a request needs its session: pages and pictures come from any node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    Session,
+    Nothing,
 }
 
 impl Browser {
@@ -51,21 +59,20 @@ impl Browser {
 
 impl Edge {
     /// Looks for the session that a request belongs to.
-    pub(super) fn meet(&self, session: &Session, exchange: &mut Exchange) {
+    pub(super) async fn meet(&self, session: &Session, exchange: &mut Exchange) {
         let snapshot = &exchange.snapshot;
         let settings = &snapshot.sessions;
         let Some(arrival) = &exchange.arrival else {
             return;
         };
         let headers = &session.req_header().headers;
-        let browses = matches!(
-            arrival.target.route,
-            Route::Api(_) | Route::Login(_) | Route::Ui(_)
-        );
-        if settings.mode != SessionMode::Pinned
-            || !browses
-            || headers.contains_key(header::AUTHORIZATION)
-        {
+        let need = match arrival.target.route {
+            Route::Api(_) | Route::Login(_) => Need::Session,
+            Route::Ui(_) => Need::Nothing,
+            _ => return,
+        };
+        let authorized = headers.contains_key(header::AUTHORIZATION);
+        if settings.mode != SessionMode::Pinned || authorized {
             return;
         }
         let Some(cookie) = read(headers, &settings.cookies) else {
@@ -75,6 +82,7 @@ impl Edge {
                 node: None,
                 key: SoftKey::of_client(arrival.client),
                 leaving: None,
+                need,
             });
             return;
         };
@@ -86,12 +94,15 @@ impl Edge {
         let nodes = || snapshot.fleet.nodes().iter().map(|node| node.id());
         let told = own.and_then(|own| snapshot.marker.held_by(cookie, own, nodes()));
         let now = Instant::now().into_std();
-        let known = || self.sessions.find(marks.iter().copied(), now);
-        let (node, found) = match (told, known) {
-            (Some(node), _) => (Some(node), SessionLookup::OwnCookie),
-            (None, known) => match known() {
+        let known = || self.ties.sessions.find(marks.iter().copied(), now);
+        let (node, found) = match told {
+            Some(node) => (Some(node), SessionLookup::OwnCookie),
+            None => match known() {
                 Some(node) => (Some(node), SessionLookup::Local),
-                None => (None, SessionLookup::None),
+                None => match self.shared.find_session(cookie).await.found() {
+                    Some(node) => (Some(node), SessionLookup::Redis),
+                    None => (None, SessionLookup::None),
+                },
             },
         };
         self.metrics.session_looked_up(found);
@@ -100,6 +111,7 @@ impl Edge {
             marks,
             node,
             leaving: None,
+            need,
         });
     }
 
@@ -122,11 +134,10 @@ impl Edge {
                 Ok(())
             }
             SessionMode::Pinned => {
-                let works = matches!(route, Route::Api(_) | Route::Login(_));
-                match exchange.browser.take() {
-                    Some(browser) => self.pin(browser, headers, head, (exchange, &node), works),
-                    None => Ok(()),
-                }
+                let Some(browser) = exchange.browser.take() else {
+                    return Ok(());
+                };
+                self.pin(browser, headers, head, (exchange, &node))
             }
         }
     }
@@ -138,7 +149,6 @@ impl Edge {
         headers: &HeaderMap,
         head: &mut ResponseHeader,
         (exchange, node): (&Exchange, &NodeId),
-        works: bool,
     ) -> Result<()> {
         let (settings, marker) = (&exchange.snapshot.sessions, &exchange.snapshot.marker);
         let now = Instant::now().into_std();
@@ -147,19 +157,23 @@ impl Edge {
         for given in given(&head.headers, &settings.cookies) {
             match given {
                 Given::Set(cookie) => {
-                    self.sessions.note(marker.mark(cookie), node, now);
+                    self.ties.sessions.note(marker.mark(cookie), node, now);
+                    self.shared.keep_session(cookie, node, settings.lifetime);
                     own = Some(marker.holder(cookie, node));
                 }
                 Given::Cleared => cleared = true,
             }
         }
-        // Pages and pictures come from any node: only what needs the session tells where it is.
-        if let (Some(mark), true) = (browser.marks.first(), works) {
-            let before = self.sessions.note(*mark, node, now).or(browser.node);
+        if let (Some(mark), Need::Session) = (browser.marks.first(), browser.need) {
+            let Noted { before, news } = self.ties.sessions.note(*mark, node, now);
+            let before = before.or(browser.node);
             if let Some(before) = before.filter(|before| before != node) {
                 self.moved(exchange, (&before, node), browser.leaving);
             }
             let cookie = read(headers, &settings.cookies);
+            if let (Some(cookie), News::Tell) = (cookie, news) {
+                self.shared.keep_session(cookie, node, settings.lifetime);
+            }
             let told = settings
                 .own_cookie
                 .as_ref()
@@ -170,9 +184,12 @@ impl Edge {
             }
         }
         if cleared {
-            self.sessions.forget(browser.marks.into_iter(), now);
+            self.ties.sessions.forget(browser.marks.into_iter(), now);
+            if let Some(cookie) = read(headers, &settings.cookies) {
+                self.shared.forget_session(cookie);
+            }
         }
-        self.metrics.sessions(self.sessions.count());
+        self.metrics.sessions(self.ties.sessions.count());
         if let (Some(name), Some(own)) = (&settings.own_cookie, own) {
             let line = format!("{name}={own}; Path=/; HttpOnly; Secure; SameSite=Lax");
             head.append_header(header::SET_COOKIE, line)?;
@@ -214,13 +231,13 @@ impl Edge {
             Route::Login(path) if path.as_str() == LOGIN && head.status == StatusCode::OK => {
                 for given in given(&head.headers, &settings.cookies) {
                     if let Given::Set(cookie) = given {
-                        self.sessions.note(marker.mark(cookie), node, now);
+                        self.ties.sessions.note(marker.mark(cookie), node, now);
                     }
                 }
             }
             Route::Login(path) if LOGOUTS.contains(&path.as_str()) => {
                 if let Some(cookie) = cookie() {
-                    self.sessions.forget(marker.marks(cookie), now);
+                    self.ties.sessions.forget(marker.marks(cookie), now);
                 }
             }
             Route::Api(path)
@@ -232,14 +249,18 @@ impl Edge {
                 let Some(cookie) = cookie() else {
                     return;
                 };
-                let before = self.sessions.note(marker.mark(cookie), node, now);
+                let before = self
+                    .ties
+                    .sessions
+                    .note(marker.mark(cookie), node, now)
+                    .before;
                 if let Some(before) = before {
                     self.compare(exchange, (node, &before), Tie::Shared);
                 }
             }
             _ => return,
         }
-        self.metrics.sessions(self.sessions.count());
+        self.metrics.sessions(self.ties.sessions.count());
     }
 }
 

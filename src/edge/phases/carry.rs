@@ -16,8 +16,7 @@ use crate::fleet::view::{Candidate, Rank, Room};
 use crate::observe::labels::{Attempt, RetryReason, Wait};
 use crate::placement::balance::Draws;
 use crate::placement::budget::Verdict as BudgetVerdict;
-use crate::placement::choose::{Hints, Reason, choose};
-use crate::placement::rendezvous::SoftKey;
+use crate::placement::choose::{Reason, choose};
 use crate::registry::route::Route;
 use crate::upload::driver::Reply;
 use crate::upstream::peer::Pace;
@@ -26,8 +25,9 @@ use crate::upstream::verdict::{Verdict, judge};
 use super::super::exchange::{Bound, Current, Exchange};
 use super::super::fault::{Fault, NodeTrouble};
 use super::super::gate::Waited;
-use super::super::plan::{Likes, Repeat};
+use super::super::plan::Repeat;
 use super::super::snapshot::Place;
+use super::hints::Accepting;
 use super::{Doubt, Edge};
 
 impl Edge {
@@ -135,23 +135,7 @@ impl Edge {
         if !candidates.iter().any(usable) {
             return Chosen::None;
         }
-        let arrival = exchange.arrival.as_ref();
-        let target = arrival.map(|arrival| &arrival.target.route);
-        let repository = target.and_then(|route| route.repository());
-        let reference = target.and_then(content);
-        let (recent, key) = match (relay.likes, repository) {
-            (Likes::Nothing, _) | (_, None) => (None, drawn),
-            (likes, Some(repository)) => {
-                let recent =
-                    reference.and_then(|reference| self.recent.find(repository, &reference, now));
-                let key = match likes {
-                    Likes::WriterThenRepository => Some(SoftKey::of(repository)),
-                    Likes::Writer | Likes::Nothing => None,
-                };
-                (recent, key)
-            }
-        };
-        let hints = Hints { pin, recent, key };
+        let hints = self.hints(exchange, (pin, drawn), now);
         let draws = Draws {
             first: fastrand::u64(..),
             second: fastrand::u64(..),
@@ -188,27 +172,6 @@ impl Edge {
         } else {
             Chosen::Some
         }
-    }
-
-    /// The nodes that accept the token of the request, where that is known to make a difference.
-    fn accepting(
-        &self,
-        exchange: &Exchange,
-        all: &[Candidate],
-        now: std::time::Instant,
-    ) -> Accepting {
-        let Some(token) = exchange.token else {
-            return Accepting::Anybody;
-        };
-        let nodes = self.issuers.acceptors(token.key, now);
-        let usable = |one: &&Candidate| {
-            matches!(one.rank, Rank::Up | Rank::Suspect) && nodes.contains(&one.id)
-        };
-        let mut able = all.iter().filter(usable).peekable();
-        if able.peek().is_some() && able.all(|one| one.room == Room::Full) {
-            return Accepting::Full;
-        }
-        Accepting::These(nodes)
     }
 
     /// The certificate of a pinned node is compared before the first byte is sent.
@@ -342,14 +305,6 @@ impl Edge {
             }
         }
     }
-}
-
-/// Who accepts a token.
-enum Accepting {
-    Anybody,
-    These(Vec<NodeId>),
-    /// Those who do have all they can take.
-    Full,
 }
 
 /// What looking for a node came to.

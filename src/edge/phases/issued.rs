@@ -45,8 +45,8 @@ impl Edge {
         exchange.passing = None;
         if let (Some(token), Some(node)) = (token, &exchange.last_node) {
             let now = Instant::now().into_std();
-            if let Some(change) = self.issuers.issued(node, token, now) {
-                self.lookout.signing_keys(change, &self.issuers);
+            if let Some(change) = self.ties.issuers.issued(node, token, now) {
+                self.lookout.signing_keys(change, &self.ties.issuers);
             }
         }
     }

@@ -11,6 +11,7 @@ mod client;
 mod depart;
 mod dress;
 mod flight;
+mod hints;
 mod issued;
 mod loss;
 mod nodes;
@@ -35,10 +36,9 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, Result};
 use tokio::time::Instant;
 
-use crate::affinity::browser::Sessions;
-use crate::affinity::issuer::Issuers;
 use crate::affinity::recent::Recent;
 use crate::affinity::shared::Shared;
+use crate::affinity::ties::Ties;
 use crate::observe::log::Log;
 use crate::observe::metrics::Metrics;
 use crate::placement::budget::Budget;
@@ -61,10 +61,7 @@ pub use self::unmask::Unmasked;
 pub struct Edge {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     pub recent: Recent,
-    /// Which node knows the session of a browser.
-    pub sessions: Arc<Sessions>,
-    /// Which node accepts a token.
-    pub issuers: Arc<Issuers>,
+    pub ties: Arc<Ties>,
     pub budget: Budget,
     pub gate: Arc<Gate>,
     pub lookout: Arc<Lookout>,

@@ -15,6 +15,7 @@ use crate::fleet::health::Traffic;
 use crate::fleet::node::NodeId;
 use crate::fleet::view::{Rank, Room};
 use crate::observe::labels::{Attempt, RetryReason};
+use crate::placement::budget::Verdict as Allowance;
 use crate::registry::route::{Audience, Route};
 
 use super::super::exchange::Exchange;
@@ -26,8 +27,8 @@ use super::arrive::unix_seconds;
 #[derive(Debug)]
 pub(in super::super) enum Doubt {
     NotYet,
-    /// The next answer settles it.
-    About(Subject, NodeId),
+    /// The next answer settles it, unless that node refuses as well and others are left. With those who refused.
+    About(Subject, Vec<NodeId>),
     Settled,
 }
 
@@ -72,34 +73,43 @@ impl Edge {
         else {
             return false;
         };
-        match std::mem::replace(&mut exchange.doubt, Doubt::Settled) {
-            Doubt::About(subject, refuser) => {
-                if node != refuser {
-                    self.settle(exchange, subject, (&refuser, &node), (status, headers));
-                }
-                return false;
-            }
+        let (subject, mut refusers) = match std::mem::replace(&mut exchange.doubt, Doubt::Settled) {
             Doubt::Settled => return false,
-            Doubt::NotYet => exchange.doubt = Doubt::NotYet,
+            Doubt::About(subject, refusers) => (Some(subject), refusers),
+            Doubt::NotYet => (None, Vec::new()),
+        };
+        if refusers.contains(&node) {
+            return false;
         }
-        let doubted = self.doubted_token(asks, status, (exchange, &node));
-        let doubted =
-            doubted.or_else(|| self.doubted_session(asks, (status, headers), (exchange, &node)));
-        let Some((subject, other)) = doubted else {
+        let about = (&*exchange, &node, refusers.as_slice());
+        let doubted = match &subject {
+            // Who knows the session was asked: there is nobody better.
+            Some(Subject::Session(_)) => None,
+            Some(Subject::Token(_)) | None => self.doubted_token(asks, status, about),
+        };
+        let doubted = match (doubted, &subject) {
+            (None, None) => self.doubted_session(asks, (status, headers), (exchange, &node)),
+            (doubted, _) => doubted,
+        };
+        let Some((fresh, other)) = doubted else {
+            match subject {
+                Some(subject) => {
+                    self.settle(exchange, subject, (&refusers, &node), (status, headers));
+                }
+                None => exchange.doubt = Doubt::NotYet,
+            }
             return false;
         };
-        let reason = match subject {
+        self.metrics.retried(match fresh {
             Subject::Token(_) => RetryReason::RefusedToken,
             Subject::Session(_) => RetryReason::UnknownSession,
-        };
-        if !self.may_retry(reason) {
-            return false;
-        }
+        });
         // It did its work, whatever the other will say.
         self.metrics.attempt_done(&node, Attempt::Answered);
         exchange.current = None;
         exchange.next = vec![other];
-        exchange.doubt = Doubt::About(subject, node);
+        refusers.push(node);
+        exchange.doubt = Doubt::About(fresh, refusers);
         true
     }
 
@@ -108,7 +118,7 @@ impl Edge {
         &self,
         (_, asks): (&Method, &HeaderMap),
         status: StatusCode,
-        (exchange, node): (&Exchange, &NodeId),
+        (exchange, node, refusers): (&Exchange, &NodeId, &[NodeId]),
     ) -> Option<(Subject, NodeId)> {
         let route = &exchange.arrival.as_ref()?.target.route;
         let guarded = route.audience() == Audience::Registry
@@ -118,11 +128,19 @@ impl Edge {
         }
         let token = Peek::at_authorization(asks.get(header::AUTHORIZATION)?.as_bytes())?;
         let now = Instant::now().into_std();
-        let opinion = self.issuers.opinion(token, node, unix_seconds(), now);
+        let opinion = self.ties.issuers.opinion(token, node, unix_seconds(), now);
         let other = match opinion {
             Opinion::None => return None,
-            Opinion::Of(nodes) => self.usable(exchange, |other| nodes.contains(other)),
-            Opinion::OfAnyone => self.usable(exchange, |other| other != node),
+            Opinion::Of(nodes) => Self::usable(exchange, |other| {
+                nodes.contains(other) && !refusers.contains(other)
+            }),
+            Opinion::OfAnyone if refusers.len() >= MOST_ASKED => return None,
+            Opinion::OfAnyone => {
+                let other =
+                    Self::usable(exchange, |other| other != node && !refusers.contains(other));
+                // Anybody can make up the name of a key: that must not multiply requests.
+                other.filter(|_| self.budget_allows())
+            }
         };
         Some((Subject::Token(token), other?))
     }
@@ -152,16 +170,16 @@ impl Edge {
         let cookie = read(asks, &settings.cookies)?;
         let marks: Vec<Mark> = snapshot.marker.marks(cookie).collect();
         let now = Instant::now().into_std();
-        let witness = self.sessions.find(marks.iter().copied(), now)?;
+        let witness = self.ties.sessions.find(marks.iter().copied(), now)?;
         if witness == *node {
             return None;
         }
-        let other = self.usable(exchange, |other| *other == witness)?;
+        let other = Self::usable(exchange, |other| *other == witness)?;
         Some((Subject::Session(marks), other))
     }
 
     /// A node that fits and takes one more request now.
-    fn usable(&self, exchange: &Exchange, fits: impl Fn(&NodeId) -> bool) -> Option<NodeId> {
+    fn usable(exchange: &Exchange, fits: impl Fn(&NodeId) -> bool) -> Option<NodeId> {
         let snapshot = &exchange.snapshot;
         let traffic = exchange
             .relay
@@ -180,28 +198,40 @@ impl Edge {
         good.into_iter().next().map(|one| one.id)
     }
 
-    /// Learns from the second answer who was right.
+    fn budget_allows(&self) -> bool {
+        let now = Instant::now().into_std();
+        let allowed = self.budget.allow_retry(now) == Allowance::Allowed;
+        if !allowed {
+            self.metrics.retry_budget_refused();
+        }
+        allowed
+    }
+
+    /// Learns from the last answer who was right.
     fn settle(
         &self,
         exchange: &Exchange,
         subject: Subject,
-        (refuser, node): (&NodeId, &NodeId),
+        (refusers, node): (&[NodeId], &NodeId),
         (status, headers): (StatusCode, &HeaderMap),
     ) {
+        let Some(refuser) = refusers.first() else {
+            return;
+        };
         let now = Instant::now().into_std();
         let refused = status == StatusCode::UNAUTHORIZED;
         match subject {
             _ if status.is_server_error() => {}
-            Subject::Token(token) if refused => self.issuers.refused_twice(token.key, now),
+            Subject::Token(token) if refused => self.ties.issuers.refused_twice(token.key, now),
             Subject::Token(token) => {
-                let change = self.issuers.taken(token.key, node, refuser, now);
+                let change = self.ties.issuers.taken(token.key, node, refuser, now);
                 if let Some(change @ (Change::Differ | Change::Agree)) = change {
-                    self.lookout.signing_keys(change, &self.issuers);
+                    self.lookout.signing_keys(change, &self.ties.issuers);
                 }
             }
             Subject::Session(marks) => {
                 if refused || replaces(headers, &exchange.snapshot.sessions.cookies) {
-                    self.sessions.forget(marks.into_iter(), now);
+                    self.ties.sessions.forget(marks.into_iter(), now);
                 } else {
                     self.compare(exchange, (refuser, node), Tie::Strange);
                 }
@@ -211,7 +241,7 @@ impl Edge {
 
     /// It was seen whether one node knows a session that the other made.
     pub(super) fn compare(&self, exchange: &Exchange, (one, other): (&NodeId, &NodeId), tie: Tie) {
-        if let Some(division) = self.sessions.saw(one, other, tie) {
+        if let Some(division) = self.ties.sessions.saw(one, other, tie) {
             self.lookout
                 .sessions_divided(&division, &exchange.snapshot.fleet);
         }
@@ -219,7 +249,7 @@ impl Edge {
 
     /// Looks for the key of the token that a request carries, as soon as that makes a difference.
     pub(super) fn look_at_token(&self, headers: &HeaderMap, exchange: &mut Exchange) {
-        if self.issuers.differ() {
+        if self.ties.issuers.differ() {
             let value = headers.get(header::AUTHORIZATION);
             exchange.token = value.and_then(|value| Peek::at_authorization(value.as_bytes()));
         }
@@ -230,3 +260,6 @@ impl Edge {
 fn replaces(headers: &HeaderMap, names: &[String]) -> bool {
     given(headers, names).any(|given| matches!(given, Given::Set(_)))
 }
+
+/// Nodes that are asked about a token whose key nobody knows.
+const MOST_ASKED: usize = 7;

@@ -25,7 +25,27 @@ pub(super) struct Pair {
 impl Pair {
     /// Nodes, and two balancers with the same key, certificate and settings before them.
     pub(super) async fn set(nodes: Builder, change: impl Fn(&mut Config)) -> Self {
-        let mut cluster = nodes.start().await;
+        Self::before(nodes.start().await, change).await
+    }
+
+    /// The same, and the balancers meet in the Redis of the nodes.
+    pub(super) async fn over_redis(nodes: Builder, change: impl Fn(&mut Config)) -> Self {
+        let cluster = nodes.start().await;
+        let url = format!("redis://{}/9", cluster.redis_address);
+        let pair = Self::before(cluster, |config| {
+            config.set("redis", "url", url.as_str());
+            change(config);
+        });
+        let pair = pair.await;
+        for balancer in &pair.balancers {
+            let up =
+                async || (balancer.metric("pilotage_affinity_redis_up").await? > 0.0).then_some(());
+            until("redis is found", SOON, up).await;
+        }
+        pair
+    }
+
+    async fn before(mut cluster: Cluster, change: impl Fn(&mut Config)) -> Self {
         let front = Rotary::open().await;
         let authority = Authority::new();
         let certificate = authority.issue(&[PUBLIC_NAME, "127.0.0.1"]);

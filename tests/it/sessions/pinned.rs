@@ -70,6 +70,67 @@ async fn browsers_stay_where_they_logged_in_over_both_balancers() {
     }
 }
 
+/// Redis tells one balancer what the other knows, and nothing of it in clear.
+#[tokio::test(flavor = "multi_thread")]
+async fn balancers_that_meet_in_redis_need_no_cookie_of_their_own() {
+    let mode = |config: &mut Config| {
+        config.set("sessions", "mode", "pinned");
+    };
+    let mut pair = Pair::over_redis(loners(), mode).await;
+    let mut browsers = Vec::new();
+    for _ in 0..6 {
+        let mut browser = pair.browser();
+        browser.login(Account::ADMIN).await;
+        browser.works(6).await;
+        browsers.push(browser);
+    }
+    let mut found = 0.0;
+    for balancer in &pair.balancers {
+        let redis = "pilotage_affinity_session_lookups_total{found=\"redis\"}";
+        found += balancer.metric(redis).await.unwrap();
+    }
+    assert!(found >= 6.0, "{found}");
+    let held = held(&pair).await;
+    assert!(
+        held.contains("pilotage:1:s:") && held.contains("node-"),
+        "{held}"
+    );
+    for browser in &browsers {
+        assert!(!held.contains(&browser.cookies["sid"]));
+    }
+    // What each has seen by itself is enough from then on.
+    pair.cluster.stop_redis();
+    for browser in &mut browsers {
+        browser.works(6).await;
+    }
+    assert!(pair.said(ENDED).is_empty());
+}
+
+/// Everything that Redis holds for the balancers: keys with their values.
+async fn held(pair: &Pair) -> String {
+    let url = format!("redis://{}/9", pair.cluster.redis_address);
+    let client = redis::Client::open(url).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut ask = redis::cmd("KEYS");
+    let keys: Vec<String> = ask.arg("*").query_async(&mut connection).await.unwrap();
+    let mut held = String::new();
+    for key in keys {
+        let value: Option<String> = redis::cmd("GET")
+            .arg(&key)
+            .query_async(&mut connection)
+            .await
+            .unwrap_or_default();
+        let life: i64 = redis::cmd("TTL")
+            .arg(&key)
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+        assert!(life > 0, "{key} stays for ever");
+        held += &format!("{key} {value:?}\n");
+    }
+    held
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_balancer_needs_no_cookie_of_its_own() {
     let pair = Pair::set(loners(), |config| {
