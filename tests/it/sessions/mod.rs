@@ -2,9 +2,11 @@
 //! with different keys. Over three nodes, and one or two balancers.
 
 mod browser;
+mod chrome;
 mod keys;
 mod oidc;
 mod pair;
 mod pinned;
+mod rendered;
 mod rotary;
 mod shared;

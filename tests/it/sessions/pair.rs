@@ -6,7 +6,7 @@ use super::browser::Browser;
 use super::rotary::Rotary;
 use crate::harness::balancer::config::Config;
 use crate::harness::balancer::{Balancer, field, program};
-use crate::harness::certs::{Authority, Offer};
+use crate::harness::certs::{Authority, Certificate, Offer};
 use crate::harness::clients::Destination;
 use crate::harness::cluster::{Builder, Cluster, PUBLIC_NAME};
 use crate::harness::http::Target;
@@ -19,6 +19,8 @@ pub(super) struct Pair {
     /// Where connections go to one and the other.
     pub(super) front: Rotary,
     pub(super) authority: Authority,
+    /// What both show.
+    pub(super) certificate: Certificate,
     pub(super) cluster: Cluster,
 }
 
@@ -77,6 +79,7 @@ impl Pair {
             balancers: started.try_into().unwrap(),
             front,
             authority,
+            certificate,
             cluster,
         }
     }

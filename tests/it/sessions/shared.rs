@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::browser::CURRENT;
 use super::pair::Pair;
+use crate::harness::balancer::config::Config;
 use crate::harness::balancer::{Balancer, field};
 use crate::harness::cluster::Cluster;
 use crate::harness::core::{Account, Keeping};
@@ -118,7 +119,11 @@ async fn sessions_that_are_over_raise_no_alarm() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_that_is_lost_for_all_nodes_is_no_nodes_fault() {
-    let mut pair = Pair::set(Cluster::builder(), |_| ()).await;
+    // Without Redis a stand-in takes seconds to say how it is, and is not to be taken for dead.
+    let patient = |config: &mut Config| {
+        config.set("health", "timeout", "30s");
+    };
+    let mut pair = Pair::set(Cluster::builder(), patient).await;
     let mut browser = pair.browser();
     browser.login(Account::ADMIN).await;
     browser.works(6).await;
