@@ -49,8 +49,12 @@ impl Edge {
         exchange: &mut Exchange,
     ) -> Result<()> {
         let repeat = exchange.relay.as_ref().map(|relay| relay.repeat);
-        let repeatable = repeat == Some(Repeat::UntilAnswered) && !session.retry_buffer_truncated();
         let request = session.req_header();
+        let route = exchange.arrival.as_ref().map(|one| &one.target.route);
+        // What is refused has deleted nothing. A running upload is known to its own node alone.
+        let deletes = request.method == Method::DELETE && !matches!(route, Some(Route::Upload(..)));
+        let safe = repeat == Some(Repeat::UntilAnswered) || deletes;
+        let repeatable = safe && !session.retry_buffer_truncated();
         let asks = (&request.method, &request.headers);
         if repeatable && self.doubts(asks, (head.status, &head.headers), exchange) {
             return Err(Error::new_up(ErrorType::HTTPStatus(head.status.as_u16())));

@@ -4,6 +4,7 @@
 mod browser;
 mod chrome;
 mod keys;
+mod keys_push;
 mod oidc;
 mod pair;
 mod pinned;
