@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::affinity::settings::{AffinitySettings, SessionSettings, SharedSettings};
-use crate::config::check::describe_redis;
+use crate::config::check::{describe_redis, describe_sessions};
 use crate::config::unit::print_duration;
 use crate::download::settings::TakeoverSettings;
 use crate::edge::settings::{
@@ -99,6 +99,7 @@ impl Settings {
         lines.extend(self.listeners.iter().map(describe_listener));
         lines.extend(self.nodes.iter().map(describe_node));
         lines.push(describe_probe(&self.probe));
+        lines.extend(describe_sessions(&self.sessions));
         lines.extend(self.shared.iter().map(describe_redis));
         lines
     }

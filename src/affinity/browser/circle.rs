@@ -94,9 +94,9 @@ mod tests {
         NodeId::parse(name).unwrap()
     }
 
-    fn between(groups: &[&[&str]]) -> Option<Division> {
+    fn between(groups: &[&[&str]]) -> Division {
         let group = |names: &&[&str]| names.iter().map(|name| node(name)).collect();
-        Some(Division::Between(groups.iter().map(group).collect()))
+        Division::Between(groups.iter().map(group).collect())
     }
 
     #[test]
@@ -104,12 +104,21 @@ mod tests {
         let mut circle = Circle::default();
         let mut saw = |one, other, tie| circle.saw(&node(one), &node(other), tie);
         assert_eq!(saw("a", "a", Tie::Strange), None);
-        assert_eq!(saw("a", "c", Tie::Strange), between(&[&["a"], &["c"]]));
+        assert_eq!(
+            saw("a", "c", Tie::Strange),
+            Some(between(&[&["a"], &["c"]]))
+        );
         assert_eq!(saw("c", "a", Tie::Strange), None);
-        assert_eq!(saw("b", "a", Tie::Shared), between(&[&["a", "b"], &["c"]]));
+        assert_eq!(
+            saw("b", "a", Tie::Shared),
+            Some(between(&[&["a", "b"], &["c"]]))
+        );
         assert_eq!(saw("b", "c", Tie::Strange), None);
         assert_eq!(saw("a", "b", Tie::Shared), None);
-        assert_eq!(saw("c", "b", Tie::Shared), between(&[&["a", "b", "c"]]));
+        assert_eq!(
+            saw("c", "b", Tie::Shared),
+            Some(between(&[&["a", "b", "c"]]))
+        );
         assert_eq!(saw("a", "c", Tie::Shared), Some(Division::Over));
     }
 

@@ -24,10 +24,10 @@ fn names() -> Vec<String> {
     ["sid", "beegosessionID"].map(str::to_owned).to_vec()
 }
 
-fn headers(name: header::HeaderName, lines: &[&str]) -> HeaderMap {
+fn headers(name: &header::HeaderName, lines: &[&str]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for line in lines {
-        headers.append(name.clone(), HeaderValue::from_str(line).unwrap());
+        headers.append(name, HeaderValue::from_str(line).unwrap());
     }
     headers
 }
@@ -46,7 +46,7 @@ fn a_session_cookie_is_found_among_others_and_by_the_order_of_names() {
         (&[], None),
     ];
     for (lines, expected) in cases {
-        let headers = headers(header::COOKIE, lines);
+        let headers = headers(&header::COOKIE, lines);
         let found = read(&headers, &names());
         assert_eq!(found, expected.map(str::as_bytes), "{lines:?}");
     }
@@ -54,14 +54,14 @@ fn a_session_cookie_is_found_among_others_and_by_the_order_of_names() {
 
 #[test]
 fn an_endless_cookie_is_none() {
-    let headers = headers(header::COOKIE, &[&format!("sid={}", "a".repeat(5000))]);
+    let headers = headers(&header::COOKIE, &[&format!("sid={}", "a".repeat(5000))]);
     assert_eq!(read(&headers, &names()), None);
 }
 
 #[test]
 fn an_answer_sets_or_clears_the_session_cookie() {
     let headers = headers(
-        header::SET_COOKIE,
+        &header::SET_COOKIE,
         &[
             "_gorilla_csrf=x; Path=/",
             "sid=new; Path=/; HttpOnly",
@@ -167,9 +167,9 @@ fn a_session_stays_until_its_node_drains_or_is_down() {
 proptest! {
     #[test]
     fn any_header_is_read_without_harm(line in "[ -~]{0,200}", other in "[ -~]{0,60}") {
-        let headers = headers(header::COOKIE, &[&line, &format!("sid=x; {other}")]);
+        let headers = headers(&header::COOKIE, &[&line, &format!("sid=x; {other}")]);
         prop_assert!(read(&headers, &names()).is_some());
-        let set = self::headers(header::SET_COOKIE, &[&line]);
+        let set = self::headers(&header::SET_COOKIE, &[&line]);
         for one in given(&set, &names()) {
             prop_assert!(one == Given::Cleared || line.contains('='));
         }

@@ -13,6 +13,7 @@ mod takeover;
 mod value;
 
 pub(super) use self::redis::describe as describe_redis;
+pub(super) use self::sessions::describe as describe_sessions;
 
 use super::file::File;
 use super::problem::Problems;

@@ -60,3 +60,16 @@ fn own_cookie(problems: &mut Problems, raw: &Sessions) -> Option<Option<String>>
     }
     cookie(problems, own).map(Some)
 }
+
+/// What an operator reads of it; nothing while it is as usual.
+pub(in crate::config) fn describe(sessions: &SessionSettings) -> Option<String> {
+    match sessions.mode {
+        SessionMode::Shared => None,
+        SessionMode::Pinned => {
+            let cookies = sessions.cookies.join(" or ");
+            Some(format!(
+                "keeps browsers on the node that logged them in, by their cookie {cookies}"
+            ))
+        }
+    }
+}

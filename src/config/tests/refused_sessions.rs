@@ -18,7 +18,11 @@ fn a_mode_is_one_of_two_words() {
         ["sessions.mode: \"sticky\" is not one of its values; write \"shared\" or \"pinned\""]
     );
     let text = format!("{MINIMAL}\n[sessions]\nmode = \"pinned\"\nown_cookie = \"stay\"");
-    let sessions = load(&text).unwrap().sessions;
+    let settings = load(&text).unwrap();
+    let told =
+        "keeps browsers on the node that logged them in, by their cookie sid or beegosessionID";
+    assert!(settings.summary().iter().any(|line| line == told));
+    let sessions = settings.sessions;
     assert_eq!(sessions.mode, SessionMode::Pinned);
     assert_eq!(sessions.own_cookie.as_deref(), Some("stay"));
     assert_eq!(sessions.cookies, ["sid", "beegosessionID"]);

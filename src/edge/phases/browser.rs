@@ -62,7 +62,7 @@ impl Edge {
     pub(super) async fn meet(&self, session: &Session, exchange: &mut Exchange) {
         let snapshot = &exchange.snapshot;
         let settings = &snapshot.sessions;
-        let Some(arrival) = &exchange.arrival else {
+        let (SessionMode::Pinned, Some(arrival)) = (settings.mode, &exchange.arrival) else {
             return;
         };
         let headers = &session.req_header().headers;
@@ -71,8 +71,7 @@ impl Edge {
             Route::Ui(_) => Need::Nothing,
             _ => return,
         };
-        let authorized = headers.contains_key(header::AUTHORIZATION);
-        if settings.mode != SessionMode::Pinned || authorized {
+        if headers.contains_key(header::AUTHORIZATION) {
             return;
         }
         let Some(cookie) = read(headers, &settings.cookies) else {

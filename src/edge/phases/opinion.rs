@@ -182,7 +182,7 @@ impl Edge {
         Some((Subject::Session(marks), other))
     }
 
-    /// A node that fits and takes one more request now.
+    /// A node that fits and takes one more request now. One that drains still knows what it knew.
     fn usable(exchange: &Exchange, fits: impl Fn(&NodeId) -> bool) -> Option<NodeId> {
         let snapshot = &exchange.snapshot;
         let traffic = exchange
@@ -195,7 +195,7 @@ impl Edge {
             .candidates(traffic, now, snapshot.node_in_flight);
         let mut good: Vec<_> = all
             .into_iter()
-            .filter(|one| matches!(one.rank, Rank::Up | Rank::Suspect) && one.room == Room::Free)
+            .filter(|one| one.rank != Rank::Down && one.room == Room::Free)
             .filter(|one| fits(&one.id) && !exchange.failed.contains(&one.id))
             .collect();
         good.sort_by_key(|one| (one.rank, one.bytes));

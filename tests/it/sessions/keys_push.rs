@@ -119,6 +119,14 @@ async fn a_takeover_prefers_nodes_that_accept_the_token() {
         node.start_again().await;
         balancer.all_up(3).await;
     }
+    let refused = "pilotage_edge_takeovers_total{kind=\"upload\",reason=\"unauthorized\"}";
+    assert_eq!(balancer.metric(refused).await, Some(0.0));
+    let retries = "pilotage_upstream_retries_total{reason=\"refused_token\"}";
+    let retries = balancer.metric(retries).await.unwrap();
+    assert!(
+        retries <= 4.0,
+        "{retries} refusals, where two keys had to be found out"
+    );
 }
 
 /// Whatever a token service says passes as it came, small or large, packed or not.

@@ -1,5 +1,6 @@
 //! Two balancers before the same nodes, under one name and one address.
 
+use base64::Engine as _;
 use serde_json::Value;
 
 use super::browser::Browser;
@@ -52,9 +53,8 @@ impl Pair {
         let authority = Authority::new();
         let certificate = authority.issue(&[PUBLIC_NAME, "127.0.0.1"]);
         let (chain, key) = certificate.write(cluster.scratch.path(), "public");
-        let sealing: String = (0..32)
-            .map(|_| format!("{:02x}", fastrand::u8(..)))
-            .collect();
+        let sealing: [u8; 32] = std::array::from_fn(|_| fastrand::u8(..));
+        let sealing = base64::engine::general_purpose::STANDARD.encode(sealing);
         let key_file = cluster.scratch.write("affinity.key", &sealing);
         let name = format!("{PUBLIC_NAME}:{}", front.address().port());
         let mut started = Vec::new();

@@ -1,6 +1,7 @@
 //! Nodes that keep their sessions for themselves: a browser stays on the node that logged it in.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use serde_json::Value;
 
@@ -126,7 +127,7 @@ async fn held(pair: &Pair) -> String {
             .await
             .unwrap();
         assert!(life > 0, "{key} stays for ever");
-        held += &format!("{key} {value:?}\n");
+        writeln!(held, "{key} {value:?}").unwrap();
     }
     held
 }
