@@ -239,8 +239,8 @@ impl Edge {
                     self.ties.sessions.forget(marker.marks(cookie), now);
                 }
             }
-            Route::Api(path)
-                if path.as_str().ends_with(CURRENT_USER)
+            Route::Api(_)
+                if names_user(route)
                     && *method == Method::GET
                     && head.status == StatusCode::OK
                     && !headers.contains_key(header::AUTHORIZATION) =>
@@ -261,6 +261,11 @@ impl Edge {
         }
         self.metrics.sessions(self.ties.sessions.count());
     }
+}
+
+/// Whether the answer to a request of this kind names who is logged in.
+pub(super) fn names_user(route: &Route) -> bool {
+    matches!(route, Route::Api(path) if path.as_str().ends_with(CURRENT_USER))
 }
 
 /// Where Harbor's pages send a name and a password.

@@ -22,6 +22,7 @@ use super::super::exchange::Exchange;
 use super::super::plan::Repeat;
 use super::Edge;
 use super::arrive::unix_seconds;
+use super::browser::names_user;
 
 /// Whether the answer of a node was doubted.
 #[derive(Debug)]
@@ -70,6 +71,11 @@ impl Edge {
         (status, headers): (StatusCode, &HeaderMap),
         exchange: &mut Exchange,
     ) -> bool {
+        let route = exchange.arrival.as_ref().map(|one| &one.target.route);
+        let doubtful = status == StatusCode::UNAUTHORIZED || matches!(route, Some(Route::Api(_)));
+        if !doubtful && matches!(exchange.doubt, Doubt::NotYet) {
+            return false;
+        }
         let Some(node) = exchange
             .current
             .as_ref()
@@ -168,7 +174,10 @@ impl Edge {
         {
             return None;
         }
-        if status != StatusCode::UNAUTHORIZED && !replaces(headers, &settings.cookies) {
+        // Whoever says who is logged in knows the session, whatever else it does with it.
+        let replaced = !(status == StatusCode::OK && names_user(route))
+            && replaces(headers, &settings.cookies);
+        if status != StatusCode::UNAUTHORIZED && !replaced {
             return None;
         }
         let cookie = read(asks, &settings.cookies)?;
