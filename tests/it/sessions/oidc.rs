@@ -34,7 +34,10 @@ async fn logs_in(nodes: Builder, change: impl Fn(&mut Config)) {
     let host = Subnet::take().host(1);
     let provider = provider::start(host).await;
     let address = provider.address();
-    let pair = Pair::set(nodes.all(|plan| plan.provider = Some(address)), change).await;
+    let nodes = (0..3).fold(nodes, |nodes, number| {
+        nodes.node(number, |plan| plan.provider = Some(address))
+    });
+    let pair = Pair::set(nodes, change).await;
     for _ in 0..6 {
         let mut browser = pair.browser();
         browser.open().await;

@@ -15,9 +15,14 @@ use crate::harness::http::Request;
 
 pub(super) const ENDED: &str = "session of a browser ended on its node";
 
-/// Nodes of which each knows its own sessions only.
+/// Nodes of which each knows its own sessions only, and takes only its own word against forged requests.
 pub(super) fn loners() -> Builder {
-    Cluster::builder().all(|plan| plan.sessions = Keeping::Memory)
+    let alone = Cluster::builder().all(|plan| plan.sessions = Keeping::Memory);
+    (0..3).fold(alone, |nodes, number| {
+        nodes.node(number, |plan| {
+            plan.csrf_key = format!("a csrf key of node {number} alone....");
+        })
+    })
 }
 
 /// Two balancers that share nothing but the key: a cookie tells one what the other knows.
