@@ -3,7 +3,7 @@
 //! Nodes of a cluster should know each other's sessions and accept each other's tokens. Where they do not, a
 //! refusal says nothing about the client. Each request is doubted once, and only when nothing was changed by it.
 
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 use tokio::time::Instant;
@@ -95,7 +95,7 @@ impl Edge {
         let doubted = match &subject {
             // Who knows the session was asked: there is nobody better.
             Some(Subject::Session(_)) => None,
-            Some(Subject::Token(_)) | None => self.doubted_token(asks, status, about),
+            Some(Subject::Token(_)) | None => self.doubted_token(asks, (status, headers), about),
         };
         let doubted = match (doubted, &subject) {
             (None, None) => self.doubted_session(asks, (status, headers), (exchange, &node)),
@@ -127,13 +127,16 @@ impl Edge {
     fn doubted_token(
         &self,
         (_, asks): (&Method, &HeaderMap),
-        status: StatusCode,
+        (status, headers): (StatusCode, &HeaderMap),
         (exchange, node, refusers): (&Exchange, &NodeId, &[NodeId]),
     ) -> Option<(Subject, NodeId)> {
         let route = &exchange.arrival.as_ref()?.target.route;
         let guarded = route.audience() == Audience::Registry
             && !matches!(route, Route::Token | Route::Service(_));
-        if status != StatusCode::UNAUTHORIZED || !guarded {
+        // An empty challenge is not about the token: the project is unknown, or the database away.
+        let challenge = headers.get(header::WWW_AUTHENTICATE);
+        let empty = challenge.is_some_and(HeaderValue::is_empty);
+        if status != StatusCode::UNAUTHORIZED || !guarded || empty {
             return None;
         }
         let token = Peek::at_authorization(asks.get(header::AUTHORIZATION)?.as_bytes())?;
