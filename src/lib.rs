@@ -14,10 +14,10 @@
 //! <!-- rooms -->
 //! registry: name digest reference route session range query percent error
 //! fleet: node health load view
-//! observe: names labels rescues metrics* shared* guard* record log* writer* admin* status* settings
+//! observe: names labels rescues findings metrics* affinity* shared* guard* record log* writer* admin* status* settings
 //! rewrite: hop forwarded names location link splice challenge cookie systeminfo answer
 //! placement: choose rendezvous balance budget
-//! affinity: token recent settings shared* shared/address shared/breaker shared/keys shared/script
+//! affinity: token recent sliding browser issuer ties settings shared* shared/address shared/breaker shared/keys shared/script
 //! guard: accounts credentials lease* login outcome rate settings shared* sharing* table transfers who
 //! spool: ledger file* settings
 //! upstream: verdict settings peer* live* probe*

@@ -49,3 +49,24 @@ pub struct CertificateFiles {
     pub chain_file: PathBuf,
     pub key_file: PathBuf,
 }
+
+/// How the logins of browsers are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionSettings {
+    pub mode: SessionMode,
+    /// Names of the session cookie, in the order in which they count.
+    pub cookies: Vec<String>,
+    /// How long a session that is not used is remembered.
+    pub lifetime: Duration,
+    /// The name of a cookie of our own that tells other instances the node of a session.
+    pub own_cookie: Option<String>,
+}
+
+/// Who knows a browser's session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionMode {
+    /// All nodes, by a store that they share.
+    Shared,
+    /// The node that made it.
+    Pinned,
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::affinity::browser::Marker;
 use crate::affinity::token::{Key, Sealer};
 use crate::config::Settings;
 use crate::discovery::fixed;
@@ -12,7 +13,7 @@ use crate::edge::snapshot::{Place, Snapshot};
 use crate::edge::tls::CertificateStore;
 use crate::fleet::node::{Duty, Listing};
 use crate::fleet::view::Fleet;
-use crate::guard::who::Marker;
+use crate::guard::who::Anonymizer;
 use crate::rewrite::names::NodeNames;
 use crate::upstream::peer::Target;
 use crate::upstream::settings::{NodeScheme, NodeSettings};
@@ -61,8 +62,10 @@ pub(super) fn snapshot(
         node_in_flight: settings.node_in_flight,
         fleet: Arc::new(fleet),
         targets,
-        marker: Marker::new(sealer.derive("guard")),
+        anonymizer: Anonymizer::new(sealer.derive("guard")),
         sealer,
+        marker: Marker::new(keys).ok_or(KeyError::NoRandom)?,
+        sessions: settings.sessions.clone(),
         upload_lifetime: settings.affinity.upload_lifetime,
         guard: settings.guard.clone(),
     })
@@ -91,6 +94,13 @@ fn names(node: &NodeSettings) -> NodeNames {
         .fold(NodeNames::new(&node.host, node.port), |names, name| {
             names.with(name)
         })
+}
+
+/// The certificates of the settings.
+pub(super) fn certificates(settings: &Settings) -> Result<Arc<CertificateStore>, AppError> {
+    let store = CertificateStore::load(&settings.certificates.files)?;
+    compare_names(settings, &store);
+    Ok(Arc::new(store))
 }
 
 /// Warns of public names that no certificate covers: clients would refuse the connection.

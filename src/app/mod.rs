@@ -29,6 +29,7 @@ use crate::affinity::recent::Recent;
 use crate::affinity::shared::access::{Access, AccessError};
 use crate::affinity::shared::keys::Keys;
 use crate::affinity::shared::{Shared, Work};
+use crate::affinity::ties::Ties;
 use crate::affinity::token::Key;
 use crate::config::Settings;
 use crate::edge::entrance::{Doors, Entrance, serve_plain};
@@ -99,6 +100,7 @@ struct Parts {
     log: log::Log,
     snapshot: Arc<ArcSwap<Snapshot>>,
     lookout: Arc<Lookout>,
+    ties: Arc<Ties>,
     transfers: Arc<Transfers>,
     spools: Spools,
     store: Arc<CertificateStore>,
@@ -119,44 +121,29 @@ async fn serve(
     let (stop, stopped) = watch::channel(false);
     // The admin pages and the probes go on while the last requests run.
     let (close, closed) = watch::channel(false);
-    let store = Arc::new(CertificateStore::load(&settings.certificates.files)?);
-    assemble::compare_names(&settings, &store);
+    let store = assemble::certificates(&settings)?;
     let sealing = keys::keys(&settings)?;
     let mut first = assemble::snapshot(&settings, &sealing, None)?;
     let readiness = Arc::new(Readiness::new());
     let (shared, sharing) = share(&settings, &sealing, &metrics, &readiness)?;
-    let listeners = bind(&settings)?;
-    let bound: Vec<Bound> = listeners.iter().map(Bound::of).collect::<Result<_, _>>()?;
+    let (listeners, bound) = bind(&settings)?;
     first.https_port = https_port(&bound);
     assemble::resolve(&first).await;
     let snapshot = Arc::new(ArcSwap::from_pointee(first));
-    let gate = Arc::new(Gate::default());
-    let lookout = Arc::new(Lookout::new(Arc::clone(&metrics), Arc::clone(&gate)));
-    let transfers = Arc::new(Transfers::default());
-    let guard = Arc::new(Guard::default());
-    let edge = Edge {
-        snapshot: Arc::clone(&snapshot),
-        recent: Recent::new(settings.affinity.recent_lifetime),
-        budget: budget(&settings),
-        gate,
-        lookout: Arc::clone(&lookout),
-        metrics: Arc::clone(&metrics),
-        log: log.clone(),
-        live: Live::new(KEPT_CONNECTIONS),
-        spools: Spools::new(&settings.spool),
-        transfers: Arc::clone(&transfers),
-        shared: shared.clone(),
-        unmasked: Unmasked::default(),
-        guard: Arc::clone(&guard),
-        running: Arc::default(),
-    };
+    let edge = edge(&settings, &snapshot, shared.clone(), (&metrics, &log));
     let (running, spools) = (Arc::clone(&edge.running), edge.spools.clone());
+    let (lookout, ties) = (Arc::clone(&edge.lookout), Arc::clone(&edge.ties));
+    let (transfers, guard) = (Arc::clone(&edge.transfers), Arc::clone(&edge.guard));
     let mut entrance = Entrance::new(edge, settings.limits.clone(), threads, stopped);
     let mut doors = JoinSet::new();
     open_doors(&mut entrance, listeners, (&settings, &store), &mut doors)?;
     let mut background = JoinSet::new();
-    let (admin_address, serving) =
-        open_admin(&settings, &snapshot, &readiness, (&metrics, &closed))?;
+    let (admin_address, serving) = open_admin(
+        &settings,
+        &snapshot,
+        (&readiness, &lookout),
+        (&metrics, &closed),
+    )?;
     background.spawn(serving);
     let parts = Parts {
         path,
@@ -166,6 +153,7 @@ async fn serve(
         log,
         snapshot,
         lookout,
+        ties,
         store,
         entrance,
         shared,
@@ -184,6 +172,33 @@ async fn serve(
     Ok(())
 }
 
+/// What every request is carried with.
+fn edge(
+    settings: &Settings,
+    snapshot: &Arc<ArcSwap<Snapshot>>,
+    shared: Shared,
+    (metrics, log): (&Arc<Metrics>, &log::Log),
+) -> Edge {
+    let gate = Arc::new(Gate::default());
+    Edge {
+        snapshot: Arc::clone(snapshot),
+        recent: Recent::new(settings.affinity.recent_lifetime),
+        ties: Arc::new(Ties::new(settings.sessions.lifetime)),
+        budget: budget(settings),
+        lookout: Arc::new(Lookout::new(Arc::clone(metrics), Arc::clone(&gate))),
+        gate,
+        metrics: Arc::clone(metrics),
+        log: log.clone(),
+        live: Live::new(KEPT_CONNECTIONS),
+        spools: Spools::new(&settings.spool),
+        transfers: Arc::new(Transfers::default()),
+        shared,
+        unmasked: Unmasked::default(),
+        guard: Arc::new(Guard::default()),
+        running: Arc::default(),
+    }
+}
+
 /// What instances share, and the work that keeps it. Nobody waits for Redis.
 fn share(
     settings: &Settings,
@@ -199,7 +214,7 @@ fn share(
 
 fn open_doors(
     entrance: &mut Entrance,
-    listeners: Vec<(TcpListener, &Protocol)>,
+    listeners: Listeners<'_>,
     (settings, store): (&Settings, &Arc<CertificateStore>),
     doors: &mut JoinSet<()>,
 ) -> Result<(), AppError> {
@@ -213,7 +228,7 @@ fn open_doors(
 fn open_admin(
     settings: &Settings,
     snapshot: &Arc<ArcSwap<Snapshot>>,
-    readiness: &Arc<Readiness>,
+    (readiness, lookout): (&Arc<Readiness>, &Lookout),
     (metrics, closed): (&Arc<Metrics>, &watch::Receiver<bool>),
 ) -> Result<(SocketAddr, impl Future<Output = ()> + use<>), AppError> {
     let fleet = Arc::clone(snapshot);
@@ -221,6 +236,7 @@ fn open_admin(
         Arc::clone(metrics),
         move || Arc::clone(&fleet.load().fleet),
         Arc::clone(readiness),
+        lookout.findings(),
     );
     let listener = listen(settings.admin.address, &[], &mut Inherited::default())?;
     let address = listener.local_addr()?;
@@ -241,8 +257,11 @@ fn budget(settings: &Settings) -> Budget {
     )
 }
 
+/// Bound listeners, each with what is spoken there.
+type Listeners<'s> = Vec<(TcpListener, &'s Protocol)>;
+
 /// Binds all listeners before the first is served, so that a port in use refuses the start as a whole.
-fn bind(settings: &Settings) -> Result<Vec<(TcpListener, &Protocol)>, AppError> {
+fn bind(settings: &Settings) -> Result<(Listeners<'_>, Vec<Bound>), AppError> {
     let mut inherited = Inherited::from_environment();
     let addresses: Vec<SocketAddr> = settings.listeners.iter().map(|one| one.address).collect();
     let mut listeners = Vec::new();
@@ -250,7 +269,8 @@ fn bind(settings: &Settings) -> Result<Vec<(TcpListener, &Protocol)>, AppError> 
         let listener = listen(wanted.address, &addresses, &mut inherited)?;
         listeners.push((listener, &wanted.protocol));
     }
-    Ok(listeners)
+    let bound = listeners.iter().map(Bound::of).collect::<Result<_, _>>()?;
+    Ok((listeners, bound))
 }
 
 /// Where browsers on the plain port are sent: the port that the first https listener really has.

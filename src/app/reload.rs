@@ -80,6 +80,9 @@ async fn apply(parts: &mut Parts, settings: Settings) -> Result<(), Vec<String>>
     parts
         .shared
         .adopt(access, |prefix| Keys::new(prefix, &sealing));
+    let nodes: Vec<_> = settings.nodes.iter().map(|node| node.id.clone()).collect();
+    let change = parts.ties.retain(&nodes);
+    parts.lookout.signing_keys(change, &parts.ties.issuers);
     parts.snapshot.store(Arc::new(fresh));
     if !restart.is_empty() {
         let settings = restart.join(", ");

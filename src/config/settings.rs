@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::affinity::settings::{AffinitySettings, SharedSettings};
-use crate::config::check::describe_redis;
+use crate::affinity::settings::{AffinitySettings, SessionSettings, SharedSettings};
+use crate::config::check::{describe_redis, describe_sessions};
 use crate::config::unit::print_duration;
 use crate::download::settings::TakeoverSettings;
 use crate::edge::settings::{
@@ -47,6 +47,7 @@ pub struct Settings {
     /// Where several instances meet; none when they share nothing.
     pub shared: Option<SharedSettings>,
     pub guard: GuardSettings,
+    pub sessions: SessionSettings,
     pub spool: SpoolSettings,
     pub log: LogSettings,
     pub admin: AdminSettings,
@@ -78,6 +79,10 @@ impl Settings {
                 "affinity.recent_lifetime",
                 self.affinity.recent_lifetime != new.affinity.recent_lifetime,
             ),
+            (
+                "sessions.lifetime",
+                self.sessions.lifetime != new.sessions.lifetime,
+            ),
             ("spool", self.spool != new.spool),
             ("log.format", self.log.format != new.log.format),
             ("log.queue", self.log.queue != new.log.queue),
@@ -96,6 +101,7 @@ impl Settings {
         lines.extend(self.listeners.iter().map(describe_listener));
         lines.extend(self.nodes.iter().map(describe_node));
         lines.push(describe_probe(&self.probe));
+        lines.extend(describe_sessions(&self.sessions));
         lines.extend(self.shared.iter().map(describe_redis));
         lines
     }
@@ -262,7 +268,7 @@ mod tests {
     #[test]
     fn what_only_a_restart_can_change_is_named() {
         let old = load(FILE).unwrap();
-        let changes: [(&str, Change); 14] = [
+        let changes: [(&str, Change); 15] = [
             ("state_folder", |new| new.state_folder = "/elsewhere".into()),
             ("threads", |new| new.threads = 3),
             ("listener", |new| new.listeners.truncate(1)),
@@ -284,6 +290,9 @@ mod tests {
             ("retry.budget_minimum", |new| new.retry.budget_minimum = 7),
             ("affinity.recent_lifetime", |new| {
                 new.affinity.recent_lifetime = Duration::ZERO;
+            }),
+            ("sessions.lifetime", |new| {
+                new.sessions.lifetime = Duration::ZERO;
             }),
         ];
         for (key, change) in changes {

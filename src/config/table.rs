@@ -122,6 +122,25 @@ impl<'t> Table<'_, 't> {
             .or(Vec::new())
     }
 
+    /// A list of texts that is not empty by default.
+    pub(super) fn texts_or(
+        &mut self,
+        name: &'static str,
+        default: &[&str],
+    ) -> Raw<Vec<Raw<String>>> {
+        let printed = format!("{default:?}");
+        self.know(name, Some(printed.clone()));
+        let found = self.find_texts(name, &format!("{name} = {printed}"));
+        let one = |text: &&str| Raw {
+            key: found.key.clone(),
+            line: found.line,
+            value: (*text).to_owned(),
+            origin: Origin::Default,
+        };
+        let default = default.iter().map(one).collect();
+        found.or(default)
+    }
+
     pub(super) fn required_texts(
         &mut self,
         name: &'static str,

@@ -9,6 +9,7 @@ use http::HeaderValue;
 use pingora::proxy::Session;
 use tokio::time::Instant;
 
+use crate::affinity::issuer::Peek;
 use crate::download::proof::Proof;
 use crate::fleet::load::InFlight;
 use crate::fleet::node::NodeId;
@@ -22,6 +23,7 @@ use super::connection::Connection;
 use super::fault::Fault;
 use super::guarded::Guarded;
 use super::lost::LostTime;
+use super::phases::{Browser, Doubt};
 use super::plan::Relay;
 use super::snapshot::{Place, Snapshot};
 
@@ -40,6 +42,13 @@ pub struct Exchange {
     /// Nodes that failed it: asked again only when nobody else is left.
     pub(super) failed: Vec<NodeId>,
     pub(super) bound: Bound,
+    /// Whose session the request belongs to, where that binds it to a node.
+    pub(super) browser: Option<Browser>,
+    /// The token that the request carries, where nodes accept different ones.
+    pub(super) token: Option<Peek>,
+    pub(super) doubt: Doubt,
+    /// The copy of a token on its way to the client.
+    pub(super) passing: Option<BytesMut>,
     /// Choices made since nodes were last waited for.
     pub(super) rounds: u32,
     /// Nodes that went on with what another had begun.
@@ -140,6 +149,10 @@ impl Exchange {
             next: Vec::new(),
             failed: Vec::new(),
             bound: Bound::ByPlan,
+            browser: None,
+            token: None,
+            doubt: Doubt::NotYet,
+            passing: None,
             rounds: 0,
             takeovers: 0,
             asked: 0,

@@ -119,13 +119,13 @@ const LONGEST: usize = 1024 * 1024;
 mod tests {
     use super::*;
     use crate::guard::credentials::basic;
-    use crate::guard::who::Marker;
+    use crate::guard::who::Anonymizer;
     use ring::hmac;
 
     fn guarded() -> Guarded {
-        let marker = Marker::new(hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]));
+        let anonymizer = Anonymizer::new(hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]));
         let credentials = basic(b"Basic YTpi").unwrap();
-        let tried = marker.try_of(&credentials, "192.0.2.1".parse().unwrap());
+        let tried = anonymizer.try_of(&credentials, "192.0.2.1".parse().unwrap());
         Guarded {
             attempt: Some(Attempt {
                 tried,

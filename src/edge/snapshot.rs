@@ -6,12 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::affinity::browser::Marker;
+use crate::affinity::settings::SessionSettings;
 use crate::affinity::token::Sealer;
 use crate::download::settings::TakeoverSettings;
 use crate::fleet::node::{Node, NodeId};
 use crate::fleet::view::Fleet;
 use crate::guard::settings::GuardSettings;
-use crate::guard::who::Marker;
+use crate::guard::who::Anonymizer;
 use crate::rewrite::names::NodeNames;
 use crate::upstream::peer::Target;
 use crate::upstream::settings::{ProbeSettings, Timeouts};
@@ -39,10 +41,13 @@ pub struct Snapshot {
     /// In the order of the fleet's nodes.
     pub targets: Vec<Arc<Place>>,
     pub sealer: Sealer,
+    /// Makes marks of cookies.
+    pub marker: Marker,
+    pub sessions: SessionSettings,
     pub upload_lifetime: Duration,
     pub guard: GuardSettings,
     /// Makes marks of clients and accounts.
-    pub marker: Marker,
+    pub anonymizer: Anonymizer,
 }
 
 /// A node with what is needed to reach it and to recognise its own addresses.

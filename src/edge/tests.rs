@@ -7,11 +7,13 @@ use std::time::Duration;
 use tokio::io::DuplexStream;
 use tokio::time::Instant;
 
+use crate::affinity::browser::Marker;
+use crate::affinity::settings::{SessionMode, SessionSettings};
 use crate::affinity::token::{Key, Sealer};
 use crate::download::settings::{TakeoverSettings, Verify};
 use crate::fleet::view::Fleet;
 use crate::guard::settings::{Allowance, GuardSettings, LoginGuarding, LoginSettings, Tokens};
-use crate::guard::who::Marker;
+use crate::guard::who::Anonymizer;
 use crate::rewrite::{LocationForm, Scheme};
 use crate::upstream::settings::{ProbeKind, ProbeSettings, Timeouts};
 
@@ -82,9 +84,16 @@ pub(super) fn snapshot() -> Snapshot {
         fleet: Arc::new(Fleet::new(Vec::new(), &health, Instant::now().into_std())),
         targets: Vec::new(),
         sealer: sealer(),
+        marker: Marker::new(&[Key::from([7; 32])]).unwrap(),
+        sessions: SessionSettings {
+            mode: SessionMode::Shared,
+            cookies: vec!["sid".to_owned()],
+            lifetime: second,
+            own_cookie: None,
+        },
         upload_lifetime: second,
         guard: guard(),
-        marker: Marker::new(sealer().derive("guard")),
+        anonymizer: Anonymizer::new(sealer().derive("guard")),
     }
 }
 

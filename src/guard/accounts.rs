@@ -64,13 +64,13 @@ const ENTRIES: usize = 65_536;
 
 #[cfg(test)]
 mod tests {
-    use super::super::who::tests::{marker, tried};
+    use super::super::who::tests::{anonymizer, tried};
     use super::*;
 
     #[test]
     fn a_token_belongs_to_its_account_as_long_as_it_is_good() {
         let now = tokio::time::Instant::now().into_std();
-        let (accounts, token) = (Accounts::default(), marker().secret(&[b"token"]));
+        let (accounts, token) = (Accounts::default(), anonymizer().secret(&[b"token"]));
         let account = tried("a", "b", "192.0.2.1").account;
         assert_eq!(accounts.find(token, now), Owner::Unknown);
         accounts.note(token, account, now + Duration::from_secs(10));

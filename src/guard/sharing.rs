@@ -143,13 +143,13 @@ const ENTRIES: usize = 4_096;
 
 #[cfg(test)]
 mod tests {
-    use super::super::who::tests::marker;
+    use super::super::who::tests::anonymizer;
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(10);
 
     fn mark(name: &str) -> Mark {
-        marker().secret(&[name.as_bytes()])
+        anonymizer().secret(&[name.as_bytes()])
     }
 
     fn granted(text: &'static str) -> Granted {

@@ -75,11 +75,11 @@ const PARTS: usize = 16;
 
 #[cfg(test)]
 mod tests {
-    use super::super::who::tests::marker;
+    use super::super::who::tests::anonymizer;
     use super::*;
 
     fn mark(number: u32) -> Mark {
-        marker().secret(&[&number.to_be_bytes()])
+        anonymizer().secret(&[&number.to_be_bytes()])
     }
 
     fn size(table: &Table<u32>) -> usize {

@@ -46,11 +46,11 @@ impl fmt::Display for Mark {
 
 /// Makes marks. Never shows its key.
 #[derive(Clone)]
-pub struct Marker(hmac::Key);
+pub struct Anonymizer(hmac::Key);
 
-impl fmt::Debug for Marker {
+impl fmt::Debug for Anonymizer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Marker")
+        f.write_str("Anonymizer")
     }
 }
 
@@ -72,7 +72,7 @@ pub struct Try {
     pub account: Mark,
 }
 
-impl Marker {
+impl Anonymizer {
     /// The key is one of its own: marks must not be comparable with anything else that was made from the secret.
     pub fn new(key: hmac::Key) -> Self {
         Self(key)
@@ -142,8 +142,8 @@ pub(super) mod tests {
     use super::super::credentials::basic;
     use super::*;
 
-    pub(in super::super) fn marker() -> Marker {
-        Marker::new(hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]))
+    pub(in super::super) fn anonymizer() -> Anonymizer {
+        Anonymizer::new(hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]))
     }
 
     pub(in super::super) fn ip(text: &str) -> IpAddr {
@@ -153,13 +153,13 @@ pub(super) mod tests {
     /// A try with these words from this address.
     pub(in super::super) fn tried(account: &str, password: &str, from: &str) -> Try {
         let credentials = Credentials::new(Some(account.to_owned()), password.as_bytes().to_vec());
-        marker().try_of(&credentials, ip(from))
+        anonymizer().try_of(&credentials, ip(from))
     }
 
     #[test]
     fn a_household_is_one_client() {
-        let marker = marker();
-        let mark = |text| marker.client(ip(text));
+        let anonymizer = anonymizer();
+        let mark = |text| anonymizer.client(ip(text));
         assert_eq!(mark("2001:db8::1"), mark("2001:db8::ffff:2"));
         assert_ne!(mark("2001:db8::1"), mark("2001:db8:0:1::1"));
         assert_eq!(mark("192.0.2.1"), mark("::ffff:192.0.2.1"));
@@ -190,10 +190,10 @@ pub(super) mod tests {
             tried("admin", "a", "192.0.2.2").credential,
             tried("admin", "a", "192.0.2.2").pair,
             tried("admi", "na", "192.0.2.1").credential,
-            marker().account(None),
-            marker().secret(&[b"a", b"b"]),
-            marker().secret(&[b"ab"]),
-            marker().secret(&[b"ab", b""]),
+            anonymizer().account(None),
+            anonymizer().secret(&[b"a", b"b"]),
+            anonymizer().secret(&[b"ab"]),
+            anonymizer().secret(&[b"ab", b""]),
         ];
         let distinct: std::collections::HashSet<_> = marks.iter().collect();
         assert_eq!(distinct.len(), marks.len());
@@ -202,7 +202,7 @@ pub(super) mod tests {
     #[test]
     fn a_mark_survives_as_three_numbers() {
         for mark in [
-            marker().account(None),
+            anonymizer().account(None),
             Mark(0),
             Mark(u128::MAX),
             Mark(1 << 48),
@@ -215,14 +215,14 @@ pub(super) mod tests {
 
     #[test]
     fn another_key_makes_other_marks_and_none_is_shown() {
-        let other = Marker::new(hmac::Key::new(hmac::HMAC_SHA256, &[8; 32]));
+        let other = Anonymizer::new(hmac::Key::new(hmac::HMAC_SHA256, &[8; 32]));
         let credentials = basic(b"Basic YTpi").unwrap();
         let (one, two) = (
-            marker().try_of(&credentials, ip("192.0.2.1")),
+            anonymizer().try_of(&credentials, ip("192.0.2.1")),
             other.try_of(&credentials, ip("192.0.2.1")),
         );
         assert_ne!(one.account, two.account);
-        assert_eq!(format!("{other:?}"), "Marker");
+        assert_eq!(format!("{other:?}"), "Anonymizer");
         assert_eq!(one.account.to_string().len(), 12);
     }
 }

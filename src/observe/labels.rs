@@ -127,6 +127,10 @@ labels! {
         Lost = "lost",
         Stalled = "stalled",
         GatewayError = "gateway_error",
+        /// The node did not know a browser's session that another had made.
+        UnknownSession = "unknown_session",
+        /// The node refused a token that another may have signed.
+        RefusedToken = "refused_token",
     }
 
     /// What another node went on with.
@@ -255,6 +259,27 @@ labels! {
         OwnLocation = "own_location",
         /// Its token service is announced under a name of its own.
         OwnRealm = "own_realm",
+        /// It does not know sessions of browsers that other nodes made.
+        UnknownSessions = "unknown_sessions",
+    }
+
+    /// Why a browser's session did not stay on its node.
+    SessionMove {
+        /// The node is no longer configured.
+        Gone = "gone",
+        Draining = "draining",
+        Down = "down",
+        /// The node failed a request, and another answered it.
+        Failed = "failed",
+    }
+
+    /// Where the node of a browser's session was found.
+    SessionLookup {
+        Local = "local",
+        OwnCookie = "own_cookie",
+        Redis = "redis",
+        /// Nowhere: the session was drawn to a node.
+        None = "none",
     }
 
     /// Whether there is a Redis in which instances meet.

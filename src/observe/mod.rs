@@ -12,6 +12,8 @@
 //! is the name of what went wrong; *ready* means that a client asking now would be served.
 
 pub mod admin;
+mod affinity;
+pub mod findings;
 mod guard;
 pub mod labels;
 pub mod log;

@@ -1,14 +1,15 @@
 //! What the admin listener tells: whether we are ready, and how the nodes are.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use serde::Serialize;
 
+use super::findings::{Findings, SigningKey};
 use super::labels::{Label, SharedState};
 use super::metrics::Metrics;
 use crate::fleet::health::{Component, Traffic};
-use crate::fleet::node::NodeSummary;
+use crate::fleet::node::{Node, NodeSummary};
 use crate::fleet::view::{Fleet, Rank};
 
 /// Where the process stands between its start and its end. Told by `app`.
@@ -103,9 +104,19 @@ pub(super) struct NodesPage {
     redis: &'static str,
     /// Shared components that all nodes fail at one time.
     cluster_faults: Vec<&'static str>,
-    nodes: Vec<NodeSummary>,
+    /// The keys that nodes sign tokens with, as far as seen: it should be one.
+    signing_keys: Vec<SigningKey>,
+    nodes: Vec<NodeEntry>,
     /// The transfers that others went on with last, newest first.
     rescued: Vec<String>,
+}
+
+/// A node with what does not suit about it.
+#[derive(Debug, Serialize)]
+struct NodeEntry {
+    #[serde(flatten)]
+    node: NodeSummary,
+    misfits: Vec<&'static str>,
 }
 
 impl NodesPage {
@@ -113,14 +124,20 @@ impl NodesPage {
         readiness: &Readiness,
         fleet: &Fleet,
         rescued: Vec<String>,
+        findings: &Findings,
         now: Instant,
     ) -> Self {
         let faults = fleet.cluster_faults(now);
+        let entry = |node: &Arc<Node>| NodeEntry {
+            node: node.summary(now),
+            misfits: findings.of(node.id()),
+        };
         Self {
             stage: readiness.stage(),
             redis: readiness.shared().as_str(),
             cluster_faults: faults.into_iter().map(Component::as_str).collect(),
-            nodes: fleet.nodes().iter().map(|node| node.summary(now)).collect(),
+            signing_keys: findings.keys(),
+            nodes: fleet.nodes().iter().map(entry).collect(),
             rescued,
         }
     }

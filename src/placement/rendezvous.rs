@@ -1,6 +1,7 @@
 //! Drawing a key to a node, the same one on every balancer.
 
 use std::cmp::Ordering;
+use std::net::IpAddr;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -8,7 +9,7 @@ use crate::fleet::node::NodeId;
 use crate::fleet::view::Candidate;
 use crate::registry::name::RepositoryName;
 
-/// What draws the requests for one repository to one node.
+/// What draws the requests for one repository, or of one browser, to one node.
 ///
 /// The node that wrote is then the node that is read from: storage shared over a network may show
 /// a write to the other nodes only seconds later.
@@ -18,6 +19,17 @@ pub struct SoftKey(u64);
 impl SoftKey {
     pub fn of(repository: &RepositoryName) -> Self {
         Self(xxh3_64_with_seed(repository.as_str().as_bytes(), SEED))
+    }
+
+    /// What draws a client of which nothing but its address is known.
+    pub fn of_client(address: IpAddr) -> Self {
+        let text = address.to_string();
+        Self(xxh3_64_with_seed(text.as_bytes(), SEED))
+    }
+
+    /// What draws something else: `value` is spread well already, as a hash is.
+    pub fn drawn_by(value: u64) -> Self {
+        Self(value)
     }
 }
 

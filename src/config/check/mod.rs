@@ -9,10 +9,12 @@ mod guard;
 mod node;
 mod policy;
 mod redis;
+mod sessions;
 mod takeover;
 mod value;
 
 pub(super) use self::redis::describe as describe_redis;
+pub(super) use self::sessions::describe as describe_sessions;
 
 use super::file::File;
 use super::problem::Problems;
@@ -38,6 +40,7 @@ pub(super) fn check(problems: &mut Problems, file: &File) -> Option<Settings> {
     let spool = takeover::spool(problems, &file.spool, state_folder.as_deref());
     let shared = redis::redis(problems, &file.redis, &file.affinity.key_file);
     let guard = guard::guard(problems, &file.guard);
+    let sessions = sessions::sessions(problems, &file.sessions);
     let log = policy::log(problems, &file.log);
     let admin = entrance::admin(
         problems,
@@ -62,6 +65,7 @@ pub(super) fn check(problems: &mut Problems, file: &File) -> Option<Settings> {
         affinity: affinity?,
         shared: shared?,
         guard: guard?,
+        sessions: sessions?,
         spool: spool?,
         log: log?,
         admin: admin?,

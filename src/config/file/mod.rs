@@ -5,9 +5,13 @@
 
 mod guard;
 mod redis;
+mod sessions;
+mod takeover;
 
 pub(super) use self::guard::Guard;
 pub(super) use self::redis::Redis;
+pub(super) use self::sessions::Sessions;
+pub(super) use self::takeover::{Spool, Takeover};
 
 use super::kind::Switch;
 use super::notes::Notes;
@@ -35,6 +39,7 @@ pub(super) struct File {
     pub(super) affinity: Affinity,
     pub(super) redis: Redis,
     pub(super) guard: Guard,
+    pub(super) sessions: Sessions,
     pub(super) spool: Spool,
     pub(super) log: Log,
     pub(super) admin: Admin,
@@ -76,6 +81,7 @@ impl File {
                 affinity: table.table("affinity", Affinity::read),
                 redis: table.table("redis", Redis::read),
                 guard: table.table("guard", Guard::read),
+                sessions: table.table("sessions", Sessions::read),
                 spool: table.table("spool", Spool::read),
                 log: table.table("log", Log::read),
                 admin: table.table("admin", Admin::read),
@@ -308,19 +314,6 @@ impl Retry {
 }
 
 #[derive(Debug)]
-pub(super) struct Takeover {
-    pub(super) verify: Raw<String>,
-}
-
-impl Takeover {
-    fn read(table: &mut Table<'_, '_>) -> Self {
-        Self {
-            verify: table.text("verify", "off"),
-        }
-    }
-}
-
-#[derive(Debug)]
 pub(super) struct Affinity {
     pub(super) key_file: Raw<String>,
     pub(super) upload_lifetime: Raw<String>,
@@ -335,31 +328,6 @@ impl Affinity {
             key_file: table.text("key_file", ""),
             upload_lifetime: table.text("upload_lifetime", "24h"),
             recent_lifetime: table.text("recent_lifetime", "60s"),
-        }
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct Spool {
-    pub(super) folder: Raw<String>,
-    pub(super) memory: Raw<String>,
-    pub(super) upload_limit: Raw<String>,
-    pub(super) total_limit: Raw<String>,
-    pub(super) disk_share: Raw<i64>,
-    pub(super) when_full: Raw<String>,
-    pub(super) idle_timeout: Raw<String>,
-}
-
-impl Spool {
-    fn read(table: &mut Table<'_, '_>) -> Self {
-        Self {
-            folder: table.text("folder", ""),
-            memory: table.text("memory", "256KiB"),
-            upload_limit: table.text("upload_limit", "64GiB"),
-            total_limit: table.text("total_limit", "256GiB"),
-            disk_share: table.integer("disk_share", 85),
-            when_full: table.text("when_full", "unprotected"),
-            idle_timeout: table.text("idle_timeout", "30m"),
         }
     }
 }

@@ -4,6 +4,7 @@ mod refused;
 mod refused_guard;
 mod refused_places;
 mod refused_redis;
+mod refused_sessions;
 mod shipped;
 
 use std::path::{Path, PathBuf};

@@ -76,6 +76,7 @@ impl Edge {
             .served
             .https_authority(&arrived.authority, snapshot.https_port);
         exchange.arrival = Some(arrived);
+        self.look_at_token(&session.req_header().headers, exchange);
         if goes_to_a_node(&plan) {
             match self.admit(session, exchange).await? {
                 Admission::Go => {}
@@ -97,6 +98,7 @@ impl Edge {
             Plan::Relay(relay) => {
                 exchange.relay = Some(relay);
                 self.open_budget();
+                self.meet(session, exchange).await;
                 self.relay_upload(session, exchange).await
             }
             Plan::Upload(relay) => {

@@ -11,12 +11,12 @@ use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
 use tokio::time::{Instant, sleep};
 
 use crate::fleet::health::Observation;
+use crate::fleet::node::NodeId;
 use crate::fleet::view::{Candidate, Rank, Room};
 use crate::observe::labels::{Attempt, RetryReason, Wait};
 use crate::placement::balance::Draws;
 use crate::placement::budget::Verdict as BudgetVerdict;
-use crate::placement::choose::{Hints, Reason, choose};
-use crate::placement::rendezvous::SoftKey;
+use crate::placement::choose::{Reason, choose};
 use crate::registry::route::Route;
 use crate::upload::driver::Reply;
 use crate::upstream::peer::Pace;
@@ -25,9 +25,10 @@ use crate::upstream::verdict::{Verdict, judge};
 use super::super::exchange::{Bound, Current, Exchange};
 use super::super::fault::{Fault, NodeTrouble};
 use super::super::gate::Waited;
-use super::super::plan::{Likes, Repeat};
+use super::super::plan::Repeat;
 use super::super::snapshot::Place;
-use super::Edge;
+use super::hints::Accepting;
+use super::{Doubt, Edge};
 
 impl Edge {
     /// The next node for the request, waiting for one if need be.
@@ -118,10 +119,14 @@ impl Edge {
         let now = Instant::now().into_std();
         let cap = snapshot.node_in_flight;
         let candidates = snapshot.fleet.candidates(relay.traffic, now, cap);
+        let browser = exchange.browser.as_mut();
+        let drawn = browser.as_ref().map(|browser| browser.key());
+        let session = browser.and_then(|browser| browser.bound(&candidates));
         let pin = match exchange.bound {
             Bound::ByPlan => relay.upload.as_ref().map(|upload| upload.node.clone()),
             Bound::Free => None,
         };
+        let pin = pin.or_else(|| session.clone());
         let usable = |candidate: &Candidate| {
             matches!(candidate.rank, Rank::Up | Rank::Suspect)
                 || pin.as_ref().is_some_and(|pin| *pin == candidate.id)
@@ -130,23 +135,7 @@ impl Edge {
         if !candidates.iter().any(usable) {
             return Chosen::None;
         }
-        let arrival = exchange.arrival.as_ref();
-        let target = arrival.map(|arrival| &arrival.target.route);
-        let repository = target.and_then(|route| route.repository());
-        let reference = target.and_then(content);
-        let (recent, key) = match (relay.likes, repository) {
-            (Likes::Nothing, _) | (_, None) => (None, None),
-            (likes, Some(repository)) => {
-                let recent =
-                    reference.and_then(|reference| self.recent.find(repository, &reference, now));
-                let key = match likes {
-                    Likes::WriterThenRepository => Some(SoftKey::of(repository)),
-                    Likes::Writer | Likes::Nothing => None,
-                };
-                (recent, key)
-            }
-        };
-        let hints = Hints { pin, recent, key };
+        let hints = self.hints(exchange, (pin, drawn), now);
         let draws = Draws {
             first: fastrand::u64(..),
             second: fastrand::u64(..),
@@ -163,9 +152,19 @@ impl Edge {
             .into_iter()
             .filter(|pick| pick.room == Room::Free);
         exchange.next = free.map(|pick| pick.node).collect();
+        let failed = &exchange.failed;
         if hints.pin.is_none() {
-            let failed = &exchange.failed;
-            exchange.next.sort_by_key(|node| failed.contains(node));
+            let accepts = match self.accepting(exchange, &candidates, now) {
+                Accepting::Anybody => Vec::new(),
+                Accepting::These(nodes) => nodes,
+                Accepting::Full => return Chosen::Full,
+            };
+            let order = |node: &NodeId| (failed.contains(node), !accepts.contains(node));
+            exchange.next.sort_by_key(order);
+        }
+        // One failure of its node does not end a session: the node gets another try.
+        if let Some(node) = session.filter(|node| !failed.contains(node)) {
+            exchange.next.insert(0, node);
         }
         exchange.next.reverse();
         if exchange.next.is_empty() {
@@ -258,6 +257,11 @@ impl Edge {
         let stale = reused && matches!(error.retry, RetryType::ReusedOnly);
         error.set_retry(false);
         if *error.esource() != ErrorSource::Upstream {
+            return error;
+        }
+        // Nothing failed: another node is asked for its opinion.
+        if exchange.current.is_none() && matches!(exchange.doubt, Doubt::About(..)) {
+            error.set_retry(true);
             return error;
         }
         let begun = session

@@ -1,18 +1,22 @@
 //! The hooks of the proxy library, each a few lines: the walk of a request through the rooms.
 //!
 //! What happens where: `arrive` reads and plans, `carry` chooses nodes and judges failures,
-//! `pull` carries blobs over the loss of nodes, `depart` rewrites
-//! answers and writes the record.
+//! `pull` carries blobs over the loss of nodes, `browser` keeps sessions of browsers where they are,
+//! `opinion` asks a second node when one refuses what another may accept, `depart` writes the record.
 
 mod arrive;
+mod browser;
 mod carry;
 mod client;
 mod depart;
 mod dress;
 mod flight;
 mod guard;
+mod hints;
+mod issued;
 mod loss;
 mod nodes;
+mod opinion;
 mod publish;
 mod pull;
 mod push;
@@ -35,6 +39,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::affinity::recent::Recent;
 use crate::affinity::shared::Shared;
+use crate::affinity::ties::Ties;
 use crate::guard::Guard;
 use crate::observe::log::Log;
 use crate::observe::metrics::Metrics;
@@ -42,6 +47,9 @@ use crate::placement::budget::Budget;
 use crate::spool::file::Spools;
 use crate::upload::transfer::Transfers;
 use crate::upstream::live::Live;
+
+pub(super) use self::browser::Browser;
+pub(super) use self::opinion::Doubt;
 
 use super::exchange::Exchange;
 use super::gate::Gate;
@@ -55,6 +63,7 @@ pub use self::unmask::Unmasked;
 pub struct Edge {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     pub recent: Recent,
+    pub ties: Arc<Ties>,
     pub budget: Budget,
     pub gate: Arc<Gate>,
     pub lookout: Arc<Lookout>,
@@ -168,13 +177,18 @@ impl ProxyHttp for Edge {
     ) -> Result<()> {
         self.unmask(session, answer, exchange).await?;
         exchange.farewell(session);
+        if answer.status.is_informational() {
+            return Ok(());
+        }
+        self.consult(session, answer, exchange)?;
         self.answered(session, answer, exchange)?;
         // Before the client knows and can try again; of a token its body tells more.
-        if exchange.guarded.heard.is_none() && !answer.status.is_informational() {
+        if exchange.guarded.heard.is_none() {
             self.settle(exchange);
             self.tell_instances(exchange).await;
         }
-        Ok(())
+        Self::expect_token(answer, exchange);
+        self.browsed(session, answer, exchange)
     }
 
     fn upstream_response_body_filter(
@@ -188,6 +202,7 @@ impl ProxyHttp for Edge {
         if end_of_stream {
             self.heard(exchange);
         }
+        self.look_at_issued(body.as_ref(), end_of_stream, exchange);
         self.pass_out(body, end_of_stream, exchange);
         let rest = self.rest_after(body.as_ref().map_or(0, Bytes::len), exchange);
         Ok((!rest.is_zero()).then_some(rest))

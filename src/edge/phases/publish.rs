@@ -158,6 +158,11 @@ impl Edge {
             };
             return match send(&mut flight, manifest).await {
                 Ok(reply) => {
+                    let asks = (&Method::PUT, &manifest.request.headers);
+                    // A refusal stores nothing.
+                    if self.doubts(asks, (reply.head.status, &reply.head.headers), exchange) {
+                        continue;
+                    }
                     let answer = word(exchange, &reply);
                     if answer == Answer::Trouble {
                         self.blame_for(exchange, &reply);

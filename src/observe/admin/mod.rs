@@ -13,6 +13,7 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 
+use super::findings::Findings;
 use super::labels::SharedState;
 use super::metrics::Metrics;
 use super::status::{NodesPage, Readiness, readiness};
@@ -23,6 +24,7 @@ pub struct Admin {
     metrics: Arc<Metrics>,
     fleet: Box<dyn Fn() -> Arc<Fleet> + Send + Sync>,
     readiness: Arc<Readiness>,
+    findings: Arc<Findings>,
     /// One scrape at a time: see [`Metrics::show_fleet`].
     scraping: Mutex<()>,
 }
@@ -33,11 +35,13 @@ impl Admin {
         metrics: Arc<Metrics>,
         fleet: impl Fn() -> Arc<Fleet> + Send + Sync + 'static,
         readiness: Arc<Readiness>,
+        findings: Arc<Findings>,
     ) -> Self {
         Self {
             metrics,
             fleet: Box::new(fleet),
             readiness,
+            findings,
             scraping: Mutex::new(()),
         }
     }
@@ -98,7 +102,13 @@ impl Admin {
 
     fn nodes(&self, now: Instant) -> Page {
         let rescued = self.metrics.rescues.lines(now);
-        let page = NodesPage::new(&self.readiness, &(self.fleet)(), rescued, now);
+        let page = NodesPage::new(
+            &self.readiness,
+            &(self.fleet)(),
+            rescued,
+            &self.findings,
+            now,
+        );
         match serde_json::to_vec_pretty(&page) {
             Ok(mut body) => {
                 body.push(b'\n');

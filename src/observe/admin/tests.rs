@@ -38,7 +38,12 @@ impl Bench {
         readiness.enter(Stage::Serving);
         let shown = Arc::clone(&fleet);
         let metrics = Arc::new(Metrics::new("1.2.3"));
-        let admin = Admin::new(metrics, move || Arc::clone(&shown), readiness);
+        let admin = Admin::new(
+            metrics,
+            move || Arc::clone(&shown),
+            readiness,
+            Arc::default(),
+        );
         Self { admin, fleet, now }
     }
 

@@ -13,6 +13,7 @@ use prometheus::{
     TextEncoder,
 };
 
+use super::affinity::AffinityMetrics;
 use super::guard::GuardNumbers;
 use super::labels::{
     Attempt, ConnectionClose, Direction, Handshake, Label, Misfit, Probe, Refusal, Reload,
@@ -63,7 +64,8 @@ pub struct Metrics {
     retries: Counters<RetryReason>,
     retry_budget_refused: IntCounter,
     probes: IntCounterVec,
-    misconfigured: IntGaugeVec,
+    pub(super) misconfigured: IntGaugeVec,
+    pub(super) affinity: AffinityMetrics,
     waits: Counters<Wait>,
     tokens_refused: Counters<TokenRefusal>,
     reloads: Counters<Reload>,
@@ -123,6 +125,7 @@ impl Metrics {
             retry_budget_refused: counter(&registry, &names::UPSTREAM_RETRY_BUDGET_REFUSED),
             probes: counters(&registry, &names::UPSTREAM_PROBES),
             misconfigured: gauges(&registry, &names::UPSTREAM_MISCONFIGURED),
+            affinity: AffinityMetrics::new(&registry),
             waits: Counters::new(&registry, &names::PLACEMENT_WAITS),
             tokens_refused: Counters::new(&registry, &names::AFFINITY_TOKENS_REFUSED),
             reloads: Counters::new(&registry, &names::CONFIG_RELOADS),

@@ -3,6 +3,7 @@
 //! What is not declared here does not exist: `tests/tidy.rs` holds the code, the documentation and
 //! the dashboards against these tables.
 
+mod affinity;
 mod fields;
 mod guard;
 mod shared;
@@ -10,7 +11,12 @@ mod shared;
 use super::labels::{
     Attempt, ConnectionClose, Direction, Handshake, Label, Misfit, Outcome, Probe, Refusal, Reload,
     RetryReason, SpoolWait, StatusClass, Synthesized, TakeoverKind, TakeoverReason, Task,
-    TokenRefusal, Unprotected, Verified, Wait,
+    Unprotected, Verified, Wait,
+};
+
+pub use self::affinity::{
+    AFFINITY_SESSION_LOOKUPS, AFFINITY_SESSIONS, AFFINITY_SESSIONS_MOVED, AFFINITY_SIGNING_KEYS,
+    AFFINITY_TOKENS_REFUSED,
 };
 
 pub use self::fields::{LOG_FIELDS, RECORD_FIELDS};
@@ -268,11 +274,6 @@ pub const PLACEMENT_WAITS: Metric = counter(
     &[fixed("outcome", Wait::NAMES)],
     "Requests that waited for a node, by how the wait ended.",
 );
-pub const AFFINITY_TOKENS_REFUSED: Metric = counter(
-    "pilotage_affinity_tokens_refused_total",
-    &[fixed("reason", TokenRefusal::NAMES)],
-    "Upload addresses that were not honoured, by reason.",
-);
 pub const CONFIG_RELOADS: Metric = counter(
     "pilotage_config_reloads_total",
     &[fixed("outcome", Reload::NAMES)],
@@ -342,6 +343,10 @@ pub const METRICS: &[Metric] = &[
     GUARD_DELAYED,
     GUARD_LOGINS,
     GUARD_TOKENS_SHARED,
+    AFFINITY_SESSIONS,
+    AFFINITY_SESSION_LOOKUPS,
+    AFFINITY_SESSIONS_MOVED,
+    AFFINITY_SIGNING_KEYS,
     CONFIG_RELOADS,
     CONFIG_LAST_RELOAD_SUCCESS,
     APP_TASK_LAST_SUCCESS,

@@ -42,6 +42,7 @@ pub mod load;
 pub mod node;
 pub mod ports;
 pub mod process;
+pub mod provider;
 pub mod recorder;
 pub mod recording;
 pub mod remote;

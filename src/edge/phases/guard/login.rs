@@ -33,8 +33,8 @@ impl Edge {
             let header = session.req_header().headers.get(header::AUTHORIZATION);
             header.and_then(|value| basic(value.as_bytes()))
         };
-        let marker = &exchange.snapshot.marker;
-        Ok(credentials.map(|found| marker.try_of(&found, arrival.client)))
+        let anonymizer = &exchange.snapshot.anonymizer;
+        Ok(credentials.map(|found| anonymizer.try_of(&found, arrival.client)))
     }
 
     /// Lets a try pass, or says how long it has to pause.
@@ -83,7 +83,7 @@ impl Edge {
                 let good = Duration::from_secs(issued.seconds.min(LONGEST));
                 let (account, now) = (attempt.tried.account, Instant::now().into_std());
                 for token in &issued.tokens {
-                    let token = snapshot.marker.secret(&[token.as_bytes()]);
+                    let token = snapshot.anonymizer.secret(&[token.as_bytes()]);
                     self.guard.accounts.note(token, account, now + good);
                     exchange.guarded.issued.push((token, (account, good)));
                 }

@@ -93,7 +93,7 @@ impl Edge {
         let mut payers = Payers::new();
         let (client, account) = (snapshot.guard.client, snapshot.guard.account);
         if client != Allowance::default() {
-            let mark = snapshot.marker.client(arrival.client);
+            let mark = snapshot.anonymizer.client(arrival.client);
             payers.push((Payer::Client, mark, client));
         }
         if account != Allowance::default() {
@@ -119,7 +119,7 @@ impl Edge {
         let header = session.req_header().headers.get(header::AUTHORIZATION)?;
         let token = exchange
             .snapshot
-            .marker
+            .anonymizer
             .secret(&[bearer(header.as_bytes())?]);
         match self.guard.accounts.find(token, now) {
             Owner::Account(account) => Some(account),

@@ -37,7 +37,7 @@ impl Edge {
             return Ok(Admission::Go);
         }
         let target = arrival.target.to_string();
-        let mark = exchange.snapshot.marker.secret(&[
+        let mark = exchange.snapshot.anonymizer.secret(&[
             credentials.as_bytes(),
             arrival.authority.as_bytes(),
             target.as_bytes(),

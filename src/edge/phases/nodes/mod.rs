@@ -14,7 +14,6 @@ use tokio::time::Instant;
 use crate::fleet::node::NodeId;
 use crate::observe::labels::{Attempt, TakeoverReason};
 use crate::registry::digest::Digest;
-use crate::registry::error::parse_envelope;
 use crate::registry::route::{Route, Target};
 use crate::rewrite::location::path_and_query;
 use crate::spool::ledger::Full;
@@ -33,6 +32,7 @@ use super::Edge;
 use super::flight::Attempted;
 use super::push::wanted;
 use claim::Claim;
+use search::is_away;
 
 /// One push on its way through the nodes.
 pub(super) struct Pusher<'a> {
@@ -314,6 +314,8 @@ impl Nodes for Pusher<'_> {
             Answer::SessionUnknown => self.fail(TakeoverReason::UnknownSession),
             Answer::DigestInvalid => self.fail(TakeoverReason::DigestInvalid),
             Answer::Unauthorized => {
+                let edge = self.edge;
+                edge.look_at_token(&self.base.headers, self.exchange);
                 self.fail(TakeoverReason::Unauthorized);
                 if self.failed_late() {
                     return Answer::Trouble;
@@ -358,9 +360,4 @@ impl Nodes for Pusher<'_> {
         self.exchange.rescued.replayed += bytes;
         self.exchange.lost.goes_on(Instant::now().into_std());
     }
-}
-
-/// Whether something in front of a registry says that the registry cannot be reached.
-fn is_away(reply: &Reply) -> bool {
-    matches!(reply.head.status.as_u16(), 502..=504) && parse_envelope(&reply.body).is_none()
 }

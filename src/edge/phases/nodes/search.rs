@@ -10,7 +10,8 @@ use tokio::time::{Instant, sleep};
 use crate::fleet::node::NodeId;
 use crate::observe::labels::{Label as _, RetryReason, TakeoverKind, TakeoverReason};
 use crate::placement::budget::Verdict as Allowance;
-use crate::upload::driver::Nodes as _;
+use crate::registry::error::parse_envelope;
+use crate::upload::driver::{Nodes as _, Reply};
 use crate::upload::takeover::Sought;
 use crate::upstream::Failure;
 
@@ -107,6 +108,11 @@ impl Pusher<'_> {
         }
         sought
     }
+}
+
+/// Whether something in front of a registry says that the registry cannot be reached.
+pub(super) fn is_away(reply: &Reply) -> bool {
+    matches!(reply.head.status.as_u16(), 502..=504) && parse_envelope(&reply.body).is_none()
 }
 
 /// Nodes that are asked whether a blob is there.

@@ -4,7 +4,7 @@
 
 mod present;
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
@@ -147,7 +147,13 @@ impl Edge {
                 .fetch(&place.target, &exchange.snapshot.timeouts, request)
                 .await;
             match fetched {
-                Ok(answer) => return Self::opened(session, exchange, answer, present).await,
+                Ok(answer) => {
+                    let asks = (&Method::GET, &session.req_header().headers);
+                    if self.doubts(asks, (answer.head.status, &answer.head.headers), exchange) {
+                        continue;
+                    }
+                    return Self::opened(session, exchange, answer, present).await;
+                }
                 Err(Failure::Unreachable | Failure::NoNode) => {
                     self.blame(exchange, NodeTrouble::Unreachable, Attempt::ConnectFailed);
                 }

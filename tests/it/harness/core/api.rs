@@ -12,7 +12,7 @@ use super::answer::{self, Answer, Refusal};
 use super::identity::{self, Account, Identity, Role};
 use super::session::Session;
 use super::token::parse_query;
-use super::{Core, Flavour};
+use super::{Core, Flavour, oidc};
 
 const JSON: &str = "application/json";
 
@@ -33,6 +33,8 @@ pub(super) async fn respond(
             core.sessions.end(session).await;
             answer::empty(StatusCode::OK)
         }
+        ("GET", _, "/c/oidc/login") => oidc::login(core, session).await,
+        ("GET", _, "/c/oidc/callback") => oidc::callback(core, &request, session).await,
         ("POST", _, "/c/userExists") => {
             answer::json("application/json; charset=utf-8", &json!(false))
         }

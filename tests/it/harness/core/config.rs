@@ -22,6 +22,9 @@ pub struct Config {
     pub portal: SocketAddr,
     pub redis: Option<SocketAddr>,
     pub redis_prefix: String,
+    pub sessions: Keeping,
+    /// Where the provider of single sign-on is, if there is one.
+    pub provider: Option<SocketAddr>,
     pub database: PathBuf,
     /// Harbor's `EXT_ENDPOINT` at the start.
     pub external_url: String,
@@ -29,6 +32,15 @@ pub struct Config {
     pub certificate: PathBuf,
     pub key_name: KeyName,
     pub csrf_key: String,
+}
+
+/// Where the sessions of browsers are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Keeping {
+    /// In the Redis that all nodes share, as `_REDIS_URL` says.
+    Redis,
+    /// In the memory of this core: no other node knows them, and they end with it.
+    Memory,
 }
 
 /// Who checks tokens.

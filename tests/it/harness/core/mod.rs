@@ -19,6 +19,7 @@ mod database;
 mod forward;
 mod identity;
 mod listing;
+mod oidc;
 mod registry;
 mod route;
 mod session;
@@ -39,7 +40,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 #[cfg(test)]
 pub use self::config::RequestBody;
-pub use self::config::{Config, Flavour, Injection, Realm, Referrers, Switches};
+pub use self::config::{Config, Flavour, Injection, Keeping, Realm, Referrers, Switches};
 pub use self::database::{Database, Project};
 pub use self::identity::Account;
 pub use self::registry::REGISTRY_HTPASSWD;
@@ -83,7 +84,7 @@ async fn serve(config: Config) {
         switches: RwLock::new(Switches::new(&config)),
         database: Database::at(&config.database),
         signer: Signer::read(&config.key, &config.certificate, config.key_name),
-        sessions: Sessions::new(config.redis, &config.redis_prefix),
+        sessions: Sessions::new(config.redis, &config.redis_prefix, config.sessions),
         registry: forward::Registry::new(config.registry, config.flavour),
         config,
     });

@@ -1,5 +1,6 @@
-//! Browser sessions, kept in the Redis that all nodes share, under the cookie `sid`.
+//! Browser sessions under the cookie `sid`, kept in the Redis that all nodes share, or in the memory of this core.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,11 +11,15 @@ use redis::{Cmd, FromRedisValue};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use super::Keeping;
+
 /// The sessions of a cluster, and the sizes of uploads, which Harbor keeps beside them.
 pub(super) struct Sessions {
     client: Option<redis::Client>,
     prefix: String,
     connection: Mutex<Option<MultiplexedConnection>>,
+    /// Sessions that no other node knows, where they are kept here.
+    own: Option<std::sync::Mutex<HashMap<String, String>>>,
 }
 
 /// Redis is gone.
@@ -53,12 +58,13 @@ impl Session {
 }
 
 impl Sessions {
-    pub(super) fn new(address: Option<SocketAddr>, prefix: &str) -> Self {
+    pub(super) fn new(address: Option<SocketAddr>, prefix: &str, keeping: Keeping) -> Self {
         Self {
             client: address
                 .map(|address| redis::Client::open(format!("redis://{address}")).unwrap()),
             prefix: prefix.to_owned(),
             connection: Mutex::new(None),
+            own: (keeping == Keeping::Memory).then(std::sync::Mutex::default),
         }
     }
 
@@ -66,7 +72,7 @@ impl Sessions {
     /// one, which the answer sets as a cookie.
     pub(super) async fn open(&self, cookie: Option<String>) -> Session {
         if let Some(id) = cookie
-            && let Ok(Some(user)) = self.ask::<Option<String>>(Cmd::get(self.key(&id))).await
+            && let Ok(Some(user)) = self.load(&self.key(&id)).await
         {
             let user = Some(user).filter(|user| !user.is_empty());
             return Session {
@@ -83,23 +89,58 @@ impl Sessions {
     /// Gives a session a new id, as a login does.
     pub(super) async fn renew(&self, session: &mut Session, user: &str) {
         if !session.id.is_empty() {
-            drop(self.ask::<()>(Cmd::del(self.key(&session.id))).await);
+            self.remove(&self.key(&session.id)).await;
         }
         session.id = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
         session.user = Some(user.to_owned()).filter(|user| !user.is_empty());
-        let mut store = Cmd::set(self.key(&session.id), user);
-        store.arg("EX").arg(LIFE_SECONDS);
-        drop(self.ask::<()>(store).await);
+        drop(self.store(&self.key(&session.id), user).await);
         session.cookies = vec![format!("sid={}; Path=/; HttpOnly", session.id)];
     }
 
-    /// Ends a session: gone from Redis, and the browser is told to forget it.
+    /// Ends a session: it is gone, the browser gets a fresh one, and is told to forget it.
     pub(super) async fn end(&self, session: &mut Session) {
-        drop(self.ask::<()>(Cmd::del(self.key(&session.id))).await);
-        session.user = None;
+        self.renew(session, "").await;
         session
             .cookies
             .push("sid=; Path=/; Max-Age=0; HttpOnly".to_owned());
+    }
+
+    /// Keeps what a login at the provider has to come back with.
+    pub(super) async fn expect(&self, session: &Session, state: &str) -> Result<(), NoRedis> {
+        self.store(&format!("{}:oidc", self.key(&session.id)), state)
+            .await
+    }
+
+    /// What was kept, once.
+    pub(super) async fn expected(&self, session: &Session) -> Option<String> {
+        let key = format!("{}:oidc", self.key(&session.id));
+        let state = self.load(&key).await.ok().flatten();
+        self.remove(&key).await;
+        state
+    }
+
+    async fn load(&self, key: &str) -> Result<Option<String>, NoRedis> {
+        match &self.own {
+            Some(own) => Ok(own.lock().unwrap().get(key).cloned()),
+            None => self.ask(Cmd::get(key)).await,
+        }
+    }
+
+    async fn store(&self, key: &str, value: &str) -> Result<(), NoRedis> {
+        if let Some(own) = &self.own {
+            own.lock().unwrap().insert(key.to_owned(), value.to_owned());
+            return Ok(());
+        }
+        let mut store = Cmd::set(key, value);
+        store.arg("EX").arg(LIFE_SECONDS);
+        self.ask(store).await
+    }
+
+    async fn remove(&self, key: &str) {
+        match &self.own {
+            Some(own) => drop(own.lock().unwrap().remove(key)),
+            None => drop(self.ask::<()>(Cmd::del(key)).await),
+        }
     }
 
     /// Remembers how many bytes of an upload the registry accepted.

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use self::parts::{start_core, start_registry};
 use super::certs::Certificate;
-use super::core::{Flavour, Injection, Switches};
+use super::core::{Flavour, Injection, Keeping, Switches};
 use super::http::{Request, Target};
 use super::link::Link;
 use super::ports;
@@ -68,6 +68,10 @@ pub struct Plan {
     pub csrf_key: String,
     pub key_name: KeyName,
     pub signing: Common,
+    /// Where its core keeps the sessions of browsers.
+    pub sessions: Keeping,
+    /// The provider of single sign-on.
+    pub provider: Option<SocketAddr>,
     pub storage: Common,
     pub before: Before,
 }
@@ -83,6 +87,8 @@ impl Default for Plan {
             csrf_key: "a csrf key that all nodes share.".to_owned(),
             key_name: KeyName::Kid,
             signing: Common::Shared,
+            sessions: Keeping::Redis,
+            provider: None,
             storage: Common::Shared,
             before: Before::Link,
         }

@@ -17,8 +17,11 @@ pub(super) fn start(plan: &Plan, ground: &Ground, addresses: &Addresses) -> Proc
 pub(super) fn start_portal(folder: &Path, address: SocketAddr) -> Process {
     let folder = folder.join("portal");
     std::fs::create_dir_all(folder.join("html")).unwrap();
-    let page = "<!doctype html><html><head><title>Harbor</title></head><body>portal</body></html>";
-    std::fs::write(folder.join("html/index.html"), page).unwrap();
+    std::fs::write(
+        folder.join("html/index.html"),
+        include_str!("templates/portal.html"),
+    )
+    .unwrap();
     let address = address.to_string();
     let known = [
         ("portal", address.as_str()),

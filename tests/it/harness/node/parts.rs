@@ -41,6 +41,8 @@ pub(super) fn start_core(plan: &Plan, ground: &Ground, addresses: &Addresses) ->
         portal: addresses.portal,
         redis: Some(ground.redis),
         redis_prefix: "harbor:".to_owned(),
+        sessions: plan.sessions,
+        provider: plan.provider,
         database: ground.database.clone(),
         external_url: external_url(plan, ground, addresses),
         key: keys.key,
