@@ -19,4 +19,5 @@
 pub mod recent;
 pub mod settings;
 pub mod shared;
+pub mod standing;
 pub mod token;

@@ -64,6 +64,7 @@ pub(super) fn snapshot(
         marker: Marker::new(sealer.derive("guard")),
         sealer,
         upload_lifetime: settings.affinity.upload_lifetime,
+        storage: settings.affinity.storage,
         guard: settings.guard.clone(),
     })
 }

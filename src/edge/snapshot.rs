@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::affinity::settings::Storage;
 use crate::affinity::token::Sealer;
 use crate::download::settings::TakeoverSettings;
 use crate::fleet::node::{Node, NodeId};
@@ -40,6 +41,7 @@ pub struct Snapshot {
     pub targets: Vec<Arc<Place>>,
     pub sealer: Sealer,
     pub upload_lifetime: Duration,
+    pub storage: Storage,
     pub guard: GuardSettings,
     /// Makes marks of clients and accounts.
     pub marker: Marker,

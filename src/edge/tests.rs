@@ -83,6 +83,7 @@ pub(super) fn snapshot() -> Snapshot {
         targets: Vec::new(),
         sealer: sealer(),
         upload_lifetime: second,
+        storage: crate::affinity::settings::Storage::Apart,
         guard: guard(),
         marker: Marker::new(sealer().derive("guard")),
     }

@@ -104,11 +104,8 @@ impl Edge {
                 let upload = relay.upload.clone();
                 exchange.relay = Some(relay);
                 match upload {
-                    Some(upload) if self.knows(exchange, &upload) => {
-                        self.push(session, exchange, &upload).await
-                    }
-                    // Its first bytes passed another balancer, or this one before it was started again.
-                    Some(_) | None => Ok(false),
+                    Some(upload) => self.push(session, exchange, upload).await,
+                    None => Ok(false),
                 }
             }
             Plan::Publish(relay) => {

@@ -17,6 +17,7 @@ mod publish;
 mod pull;
 mod push;
 mod respond;
+mod sharing;
 mod status;
 mod unmask;
 
@@ -167,6 +168,7 @@ impl ProxyHttp for Edge {
         exchange: &mut Exchange,
     ) -> Result<()> {
         self.unmask(session, answer, exchange).await?;
+        self.doubt(session, answer, exchange).await?;
         exchange.farewell(session);
         self.answered(session, answer, exchange)?;
         // Before the client knows and can try again; of a token its body tells more.

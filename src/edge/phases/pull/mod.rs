@@ -147,7 +147,16 @@ impl Edge {
                 .fetch(&place.target, &exchange.snapshot.timeouts, request)
                 .await;
             match fetched {
-                Ok(answer) => return Self::opened(session, exchange, answer, present).await,
+                Ok(answer) => {
+                    let method = session.req_header().method.clone();
+                    let status = answer.head.status;
+                    if let Some(writer) = self.writer(exchange, &method, status).await {
+                        exchange.current = None;
+                        exchange.next.push(writer);
+                        continue;
+                    }
+                    return Self::opened(session, exchange, answer, present).await;
+                }
                 Err(Failure::Unreachable | Failure::NoNode) => {
                     self.blame(exchange, NodeTrouble::Unreachable, Attempt::ConnectFailed);
                 }
