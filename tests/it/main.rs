@@ -18,6 +18,7 @@ mod harness;
 mod nodes;
 mod operate;
 mod registry;
+mod shared;
 mod takeover;
 
 /// The harness starts this very program once more, with this test alone and a configuration, as the process of a
