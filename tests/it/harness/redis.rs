@@ -54,7 +54,7 @@ impl Redis {
         let (chain, key) = certificate.write(&folder, "redis");
         let ca = scratch.write("secured/ca.crt", authority.pem());
         let users = format!(
-            "user default off\nuser edge on >{password} ~pilotage:* -@all +get +set +del +eval +evalsha\n"
+            "user default off\nuser edge on >{password} ~pilotage:* -@all +@read +@write +@scripting\n"
         );
         let users = scratch.write("secured/users.acl", users);
         let (port, text) = (address.port().to_string(), |path: &Path| {
@@ -114,9 +114,21 @@ impl Redis {
     pub async fn everything(&self) -> Vec<(String, String, i64)> {
         let mut all = Vec::new();
         for key in self.ask::<Vec<String>>(&["KEYS", "*"]).await {
-            let value: Option<String> = self.ask(&["GET", &key]).await;
+            let kind: String = self.ask(&["TYPE", &key]).await;
             let left = self.ask(&["PTTL", &key]).await;
-            all.extend(value.map(|value| (key, value, left)));
+            let value: redis::Value = match kind.as_str() {
+                "string" => self.ask(&["GET", &key]).await,
+                "hash" => self.ask(&["HGETALL", &key]).await,
+                "zset" => self.ask(&["ZRANGE", &key, "0", "-1"]).await,
+                // It has expired meanwhile.
+                "none" => continue,
+                other => panic!("{key} is a {other}"),
+            };
+            let text = match value {
+                redis::Value::BulkString(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+                other => format!("{other:?}"),
+            };
+            all.push((key, text, left));
         }
         all
     }
