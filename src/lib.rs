@@ -17,7 +17,7 @@
 //! observe: names labels rescues findings metrics* affinity* shared* guard* record log* writer* admin* status* settings
 //! rewrite: hop forwarded names location link splice challenge cookie systeminfo answer
 //! placement: choose rendezvous balance budget
-//! affinity: token recent sliding browser issuer ties settings shared* shared/address shared/breaker shared/keys shared/script
+//! affinity: token recent sliding browser issuer ties settings standing shared* shared/address shared/breaker shared/keys shared/script
 //! guard: accounts credentials lease* login outcome rate settings shared* sharing* table transfers who
 //! spool: ledger file* settings
 //! upstream: verdict settings peer* live* probe*

@@ -25,5 +25,6 @@ pub mod recent;
 pub mod settings;
 pub mod shared;
 mod sliding;
+pub mod standing;
 pub mod ties;
 pub mod token;

@@ -88,6 +88,11 @@ impl Recent {
         })
     }
 
+    /// How long a write is remembered.
+    pub fn lifetime(&self) -> Duration {
+        self.lifetime
+    }
+
     fn with_capacity(lifetime: Duration, entries: usize) -> Self {
         let shards = std::array::from_fn(|_| Mutex::default());
         Self {

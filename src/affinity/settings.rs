@@ -15,6 +15,16 @@ pub struct AffinitySettings {
     pub upload_lifetime: Duration,
     /// How long reads of something just written go to the node that took it.
     pub recent_lifetime: Duration,
+    pub storage: Storage,
+}
+
+/// Whether a node can go on with an upload that another one began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storage {
+    /// All nodes see the same files and have the same `http.secret`.
+    Shared,
+    /// Nobody says so.
+    Apart,
 }
 
 /// Where several instances meet.

@@ -67,6 +67,7 @@ pub(super) fn snapshot(
         marker: Marker::new(keys).ok_or(KeyError::NoRandom)?,
         sessions: settings.sessions.clone(),
         upload_lifetime: settings.affinity.upload_lifetime,
+        storage: settings.affinity.storage,
         guard: settings.guard.clone(),
     })
 }

@@ -75,6 +75,16 @@ pub struct Exchange {
     pub(super) bytes_out: u64,
     pub(super) running: Option<(Open, Running)>,
     pub(super) ended: Ended,
+    pub(super) lag: Lag,
+}
+
+/// Whether another instance was asked for a node that has what others have not got yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Lag {
+    Unasked,
+    Asked,
+    /// This node took it just now, and is to be asked.
+    Elsewhere(NodeId),
 }
 
 /// Whether the client still sends a body.
@@ -173,6 +183,7 @@ impl Exchange {
             bytes_out: 0,
             running: None,
             ended: Ended::NotYet,
+            lag: Lag::Unasked,
         }
     }
 

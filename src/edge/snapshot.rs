@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::affinity::browser::Marker;
-use crate::affinity::settings::SessionSettings;
+use crate::affinity::settings::{SessionSettings, Storage};
 use crate::affinity::token::Sealer;
 use crate::download::settings::TakeoverSettings;
 use crate::fleet::node::{Node, NodeId};
@@ -45,6 +45,7 @@ pub struct Snapshot {
     pub marker: Marker,
     pub sessions: SessionSettings,
     pub upload_lifetime: Duration,
+    pub storage: Storage,
     pub guard: GuardSettings,
     /// Makes marks of clients and accounts.
     pub anonymizer: Anonymizer,

@@ -92,6 +92,7 @@ pub(super) fn snapshot() -> Snapshot {
             own_cookie: None,
         },
         upload_lifetime: second,
+        storage: crate::affinity::settings::Storage::Apart,
         guard: guard(),
         anonymizer: Anonymizer::new(sealer().derive("guard")),
     }

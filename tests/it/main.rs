@@ -19,6 +19,7 @@ mod nodes;
 mod operate;
 mod registry;
 mod sessions;
+mod shared;
 mod takeover;
 
 /// The harness starts this very program once more, with this test alone and a configuration, as the process of a

@@ -31,7 +31,6 @@ pub(super) struct Link {
     pub(super) told: Mutex<Option<SharedState>>,
     /// Names this instance among the others.
     instance: [u8; 16],
-    mover: Script,
     pub(super) metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
 }
@@ -70,7 +69,6 @@ impl Link {
             notes: sender,
             told: Mutex::default(),
             instance: fastrand::u128(..).to_be_bytes(),
-            mover: Script::new(MOVE),
             metrics,
             readiness,
         });
@@ -95,10 +93,6 @@ impl Link {
 
     pub(super) fn keys(&self) -> Option<Arc<Keys>> {
         Option::clone(&self.keys.load())
-    }
-
-    pub(super) fn mover(&self) -> &Script {
-        &self.mover
     }
 
     /// The answer to one command, or none when there is nobody to ask or no answer in time.
@@ -254,13 +248,6 @@ pub(super) fn reason(error: &RedisError) -> String {
         .unwrap_or_else(|| error.category())
         .to_lowercase()
 }
-
-/// Moves an upload unless a later takeover has moved it on.
-const MOVE: &str = "local known = redis.call('GET', KEYS[1])
-local generation = tonumber(string.match(ARGV[1], '^%d+'))
-if known and tonumber(string.match(known, '^%d+') or '0') > generation then return {0} end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return {1}";
 
 pub(super) const TIMED_OUT: &str = "no answer in time";
 const REMEDY: &str =

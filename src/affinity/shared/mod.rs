@@ -57,15 +57,6 @@ impl<T> Asked<T> {
     }
 }
 
-/// Where an upload lives since a takeover moved it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Whereabouts {
-    /// Grows with every takeover.
-    pub generation: u64,
-    /// The upload as a token: sealed, for it holds the node's own secret.
-    pub token: String,
-}
-
 impl Shared {
     /// Nothing is shared, at no cost.
     pub fn off() -> Self {
@@ -94,29 +85,22 @@ impl Shared {
         self.link.as_ref().is_some_and(|link| link.is_up())
     }
 
-    /// Where a takeover has moved an upload. An upload that was never moved is not known.
-    pub async fn find_upload(&self, session: &SessionId) -> Asked<Whereabouts> {
+    /// The token of where a takeover has moved an upload. An upload that was never moved is not known.
+    pub async fn find_upload(&self, session: &SessionId) -> Asked<String> {
         let about: &[&[u8]] = &[session.as_str().as_bytes()];
-        let found = self.find(SharedCall::FindUpload, Kind::Upload, about).await;
-        parsed(found, |text| {
-            let (generation, token) = text.split_once(' ')?;
-            Some(Whereabouts {
-                generation: generation.parse().ok()?,
-                token: token.to_owned(),
-            })
-        })
+        self.find(SharedCall::FindUpload, Kind::Upload, about).await
     }
 
     /// Tells where an upload lives now, and waits until that is known: the client's next request may come to
-    /// another instance at once. A word of an earlier generation changes nothing.
-    pub async fn move_upload(&self, session: &SessionId, to: &Whereabouts, lifetime: Duration) {
-        let Some(link) = &self.link else { return };
-        let Some(keys) = link.keys() else { return };
-        let key = keys.written(Kind::Upload, &[session.as_str().as_bytes()]);
-        let value = format!("{} {}", to.generation, to.token);
-        let arguments = [value, millis(lifetime).to_string()];
-        link.run(SharedCall::MoveUpload, link.mover(), &key, &arguments)
-            .await;
+    /// another instance at once. The token is sealed, for it holds the node's own secret.
+    pub async fn move_upload(&self, session: &SessionId, token: &str, lifetime: Duration) {
+        if let Some((link, keys)) = self.asking(SharedCall::MoveUpload) {
+            let mut command = Cmd::new();
+            command.arg("SET");
+            command.arg(keys.written(Kind::Upload, &[session.as_str().as_bytes()]));
+            command.arg(token).arg("PX").arg(millis(lifetime));
+            link.ask(SharedCall::MoveUpload, &command).await;
+        }
     }
 
     /// The upload is over.

@@ -1,7 +1,8 @@
 //! How much, how long, how often: limits, timers, probes, retries, affinity and the log.
 
-use crate::affinity::settings::AffinitySettings;
+use crate::affinity::settings::{AffinitySettings, Storage};
 use crate::config::file;
+use crate::config::kind::Switch;
 use crate::config::problem::Problems;
 use crate::config::table::Raw;
 use crate::config::unit::print_size;
@@ -162,6 +163,10 @@ pub(super) fn affinity(problems: &mut Problems, raw: &file::Affinity) -> Option<
         key_file: key_file?,
         upload_lifetime: upload_lifetime?,
         recent_lifetime: recent_lifetime?,
+        storage: match raw.shared_storage.value {
+            Switch::On => Storage::Shared,
+            Switch::Off => Storage::Apart,
+        },
     })
 }
 

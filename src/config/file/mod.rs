@@ -318,6 +318,7 @@ pub(super) struct Affinity {
     pub(super) key_file: Raw<String>,
     pub(super) upload_lifetime: Raw<String>,
     pub(super) recent_lifetime: Raw<String>,
+    pub(super) shared_storage: Raw<Switch>,
 }
 
 impl Affinity {
@@ -328,6 +329,7 @@ impl Affinity {
             key_file: table.text("key_file", ""),
             upload_lifetime: table.text("upload_lifetime", "24h"),
             recent_lifetime: table.text("recent_lifetime", "60s"),
+            shared_storage: table.switch("shared_storage", Switch::Off),
         }
     }
 }

@@ -32,6 +32,8 @@ pub enum Fault {
     PlainRegistry,
     /// The upload's address is forged, altered or expired.
     UnknownUpload,
+    /// The upload's session is gone, and its bytes are with another instance.
+    LostUpload,
     /// A manifest beyond the size that registries take.
     ManifestTooLarge,
     /// No node was up for as long as we were willing to wait.
@@ -124,7 +126,7 @@ impl Fault {
             | Self::TooMany(_)
             | Self::Client => Blame::Client,
             Self::NoNode | Self::Busy | Self::Database => Blame::Fleet,
-            Self::Node(_) => Blame::Node,
+            Self::Node(_) | Self::LostUpload => Blame::Node,
             Self::Ours => Blame::Us,
         }
     }
@@ -140,6 +142,7 @@ impl Fault {
             Self::NoChallenge => "no_challenge",
             Self::PlainRegistry => "plain_registry",
             Self::UnknownUpload => "unknown_upload",
+            Self::LostUpload => "lost_upload",
             Self::ManifestTooLarge => "manifest_too_large",
             Self::TooMany(reached) => reached.limit.as_str(),
             Self::NoNode => "no_node",
@@ -238,26 +241,19 @@ impl Fault {
                 Code::TooLarge,
                 "the manifest is larger than the 4 MiB that registries take",
             ),
-            Self::NoNode => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                Code::Unavailable,
-                "no registry node is available at the moment; try again shortly",
-            ),
-            Self::Busy => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                Code::Unavailable,
-                "the registry has all the requests it can take; try again shortly",
-            ),
-            Self::Database => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                Code::Unavailable,
+            Self::NoNode => {
+                unavailable("no registry node is available at the moment; try again shortly")
+            }
+            Self::Busy => {
+                unavailable("the registry has all the requests it can take; try again shortly")
+            }
+            Self::Database => unavailable(
                 "the registry cannot check credentials at the moment; try again shortly",
             ),
-            Self::Node(trouble) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                Code::Unavailable,
-                trouble.message(),
-            ),
+            Self::LostUpload => {
+                unavailable("the upload was lost with its registry node; start it again")
+            }
+            Self::Node(trouble) => unavailable(trouble.message()),
             Self::Client | Self::TooMany(_) | Self::Target(_) | Self::Header(_) => (
                 StatusCode::BAD_REQUEST,
                 Code::Unsupported,
@@ -270,6 +266,10 @@ impl Fault {
             ),
         }
     }
+}
+
+fn unavailable(message: &'static str) -> (StatusCode, Code, &'static str) {
+    (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, message)
 }
 
 impl NodeTrouble {

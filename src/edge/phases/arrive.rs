@@ -98,7 +98,7 @@ impl Edge {
             Plan::Relay(relay) => {
                 exchange.relay = Some(relay);
                 self.open_budget();
-                self.meet(session, exchange).await;
+                self.recognise(session, exchange).await;
                 self.relay_upload(session, exchange).await
             }
             Plan::Upload(relay) => {
@@ -106,11 +106,8 @@ impl Edge {
                 let upload = relay.upload.clone();
                 exchange.relay = Some(relay);
                 match upload {
-                    Some(upload) if self.knows(exchange, &upload) => {
-                        self.push(session, exchange, &upload).await
-                    }
-                    // Its first bytes passed another balancer, or this one before it was started again.
-                    Some(_) | None => Ok(false),
+                    Some(upload) => self.push(session, exchange, upload).await,
+                    None => Ok(false),
                 }
             }
             Plan::Publish(relay) => {

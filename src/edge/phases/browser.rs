@@ -59,7 +59,7 @@ impl Browser {
 
 impl Edge {
     /// Looks for the session that a request belongs to.
-    pub(super) async fn meet(&self, session: &Session, exchange: &mut Exchange) {
+    pub(super) async fn recognise(&self, session: &Session, exchange: &mut Exchange) {
         let snapshot = &exchange.snapshot;
         let settings = &snapshot.sessions;
         let (SessionMode::Pinned, Some(arrival)) = (settings.mode, &exchange.arrival) else {
@@ -254,7 +254,7 @@ impl Edge {
                     .note(marker.mark(cookie), node, now)
                     .before;
                 if let Some(before) = before {
-                    self.compare(exchange, (node, &before), Tie::Shared);
+                    self.tell_apart(exchange, (node, &before), Tie::Shared);
                 }
             }
             _ => return,

@@ -22,7 +22,7 @@ use crate::upload::driver::Reply;
 use crate::upstream::peer::Pace;
 use crate::upstream::verdict::{Verdict, judge};
 
-use super::super::exchange::{Bound, Current, Exchange};
+use super::super::exchange::{Bound, Current, Exchange, Lag};
 use super::super::fault::{Fault, NodeTrouble};
 use super::super::gate::Waited;
 use super::super::plan::Repeat;
@@ -274,6 +274,14 @@ impl Edge {
             Some(Repeat::UntilSent) => trouble == NodeTrouble::Unverified,
             None => false,
         };
+        if let Lag::Elsewhere(writer) = &exchange.lag {
+            let writer = writer.clone();
+            exchange.lag = Lag::Asked;
+            exchange.current = None;
+            exchange.next.push(writer);
+            error.set_retry(true);
+            return error;
+        }
         let again = !begun && repeatable && exchange.asked < exchange.snapshot.retry.attempts;
         if shared {
             self.pass_over(exchange);

@@ -21,6 +21,7 @@ mod publish;
 mod pull;
 mod push;
 mod respond;
+mod sharing;
 mod status;
 mod unmask;
 
@@ -176,6 +177,7 @@ impl ProxyHttp for Edge {
         exchange: &mut Exchange,
     ) -> Result<()> {
         self.unmask(session, answer, exchange).await?;
+        self.doubt(session, answer, exchange).await?;
         exchange.farewell(session);
         if answer.status.is_informational() {
             return Ok(());

@@ -249,14 +249,19 @@ impl Edge {
                 if refused || replaces(headers, &exchange.snapshot.sessions.cookies) {
                     self.ties.sessions.forget(marks.into_iter(), now);
                 } else {
-                    self.compare(exchange, (refuser, node), Tie::Strange);
+                    self.tell_apart(exchange, (refuser, node), Tie::Strange);
                 }
             }
         }
     }
 
     /// It was seen whether one node knows a session that the other made.
-    pub(super) fn compare(&self, exchange: &Exchange, (one, other): (&NodeId, &NodeId), tie: Tie) {
+    pub(super) fn tell_apart(
+        &self,
+        exchange: &Exchange,
+        (one, other): (&NodeId, &NodeId),
+        tie: Tie,
+    ) {
         if let Some(division) = self.ties.sessions.saw(one, other, tie) {
             self.lookout
                 .sessions_divided(&division, &exchange.snapshot.fleet);

@@ -11,6 +11,7 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 use tokio::time::Instant;
 
+use crate::affinity::standing::Standing;
 use crate::affinity::token::Upload;
 use crate::observe::labels::{Direction, Synthesized, Unprotected};
 use crate::registry::digest::Digest;
@@ -21,7 +22,7 @@ use crate::registry::route::{Route, Target};
 use crate::registry::session::SessionId;
 use crate::spool::settings::WhenFull;
 use crate::upload::driver::{Body, Ended, Reply, carry};
-use crate::upload::takeover::{Action, Protection, Refusal, Step, Takeover};
+use crate::upload::takeover::{Action, Protection, Refusal, Session as Held, Step, Takeover};
 use crate::upload::transfer::{Carried, Transfer};
 
 use super::super::answer;
@@ -33,6 +34,7 @@ use super::arrive::unix_seconds;
 use super::client::Client;
 use super::nodes::Pusher;
 use super::respond::{public_url, sealed};
+use super::sharing::is_unknown;
 
 impl Edge {
     /// Carries a PATCH or a PUT. `Ok(true)` when the client has an answer that ended properly, `Ok(false)` when
@@ -41,9 +43,11 @@ impl Edge {
         &self,
         session: &mut Session,
         exchange: &mut Exchange,
-        upload: &Upload,
+        upload: Upload,
     ) -> Result<bool> {
         let now = Instant::now().into_std();
+        let (upload, held) = self.meet(exchange, upload).await;
+        let upload = &upload;
         let begin = || Transfer::begin(upload, self.spools.open());
         let Some(shared) = self.transfers.enter(&upload.session, now, begin) else {
             exchange.rescued.unprotected = Some(Unprotected::TooMany);
@@ -52,6 +56,9 @@ impl Edge {
         };
         let mut transfer = shared.lock().await;
         transfer.rewind(upload, || self.spools.open()).await;
+        if held == Held::Spent {
+            transfer.session = Held::Spent;
+        }
         let length = content_length(session);
         let mut base = Self::own_request(session, exchange)?;
         // What a node answers has to be read here.
@@ -82,28 +89,72 @@ impl Edge {
             asked: exchange.asked,
         };
         transfer.settle(&ended, carried);
+        self.tell_moved(exchange, (upload, &transfer), &ended).await;
+        let gone = Gone::of(&transfer, upload);
         let done = match ended {
-            Ended::Pass(reply, _) => {
-                if reply.head.status == StatusCode::CREATED {
-                    self.transfers.forget(&upload.session);
-                }
-                self.pass_reply(session, exchange, reply).await
-            }
             Ended::Acknowledge => {
                 self.acknowledge(session, exchange, &transfer, received)
                     .await
             }
-            Ended::Refuse(refusal, last) => {
-                if let (None, Some(place)) = (&exchange.current, backend.answerer) {
-                    quote(exchange, last.as_deref(), place);
-                }
-                self.refuse(session, exchange, refusal, last).await
+            ended => {
+                self.pass_end(session, exchange, ended, (backend.answerer, gone))
+                    .await
             }
-            Ended::ClientLeft => Err(Error::new_down(ErrorType::ConnectionClosed)),
         };
         drop(transfer);
         self.show_uploads();
         done
+    }
+
+    /// The client reads what the request came to, unless it is ours to say.
+    async fn pass_end(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        ended: Ended,
+        (answerer, gone): (Option<Arc<Place>>, Gone),
+    ) -> Result<bool> {
+        match ended {
+            Ended::Pass(reply, _) if gone == Gone::Yes && is_unknown(&reply) => {
+                self.tell_lost(session, exchange).await
+            }
+            Ended::Refuse(_, None) if gone == Gone::Yes => self.tell_lost(session, exchange).await,
+            Ended::Pass(reply, _) => {
+                let arrival = exchange.arrival.as_ref();
+                let id = arrival.and_then(|arrival| arrival.session.clone());
+                if let (StatusCode::CREATED, Some(id)) = (reply.head.status, id) {
+                    self.transfers.forget(&id);
+                }
+                self.pass_reply(session, exchange, reply).await
+            }
+            Ended::Refuse(refusal, last) => {
+                if let (None, Some(place)) = (&exchange.current, answerer) {
+                    quote(exchange, last.as_deref(), place);
+                }
+                self.refuse(session, exchange, refusal, last).await
+            }
+            Ended::Acknowledge | Ended::ClientLeft => {
+                Err(Error::new_down(ErrorType::ConnectionClosed))
+            }
+        }
+    }
+
+    /// The upload as it is to be gone on with, and whether its session may be.
+    async fn meet(&self, exchange: &mut Exchange, upload: Upload) -> (Upload, Held) {
+        let now = Instant::now().into_std();
+        if self.transfers.find(&upload.session, now).is_some() {
+            return (upload, Held::Clean);
+        }
+        if upload.offset > 0 {
+            // Its first bytes passed another balancer, or this one before it was started again.
+            exchange.rescued.unprotected = Some(Unprotected::BegunElsewhere);
+            self.metrics.upload_unprotected(Unprotected::BegunElsewhere);
+        }
+        match self.compare(exchange, &upload).await {
+            Standing::Current => (upload, Held::Clean),
+            Standing::Moved(upload) => (upload, Held::Clean),
+            Standing::Behind(_) => (upload, Held::Spent),
+        }
     }
 
     fn machine(
@@ -259,6 +310,24 @@ impl Edge {
         answer::tell(session, exchange, fault).await?;
         answer::drain(session).await;
         Ok(true)
+    }
+}
+
+/// Whether a node that says it does not know the upload has the last word on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gone {
+    /// Nobody can send its first bytes once more.
+    Yes,
+    No,
+}
+
+impl Gone {
+    fn of(transfer: &Transfer, upload: &Upload) -> Self {
+        if transfer.spool.is_none() && upload.offset > 0 {
+            Self::Yes
+        } else {
+            Self::No
+        }
     }
 }
 

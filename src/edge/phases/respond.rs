@@ -25,6 +25,7 @@ use super::super::plan::STATE;
 use super::super::snapshot::Place;
 use super::Edge;
 use super::arrive::unix_seconds;
+use super::sharing::token;
 
 impl Edge {
     /// The head of a node's answer.
@@ -163,10 +164,7 @@ impl Edge {
         let Some(repository) = route.repository() else {
             return;
         };
-        let now = Instant::now().into_std();
-        let note = |reference: &str| {
-            self.recent.note(repository, reference, node, now);
-        };
+        let note = |reference: &str| self.note(repository, reference, node);
         if let Route::Manifest(_, reference) = route {
             note(&reference.to_string());
         }
@@ -304,9 +302,7 @@ fn seal(
 
 /// The public path of an upload, with everything about it sealed inside.
 pub(super) fn sealed(exchange: &Exchange, upload: &Upload) -> Option<String> {
-    let mut nonce = [0; 12];
-    fill(&mut nonce)?;
-    let token = exchange.snapshot.sealer.seal(upload, nonce);
+    let token = token(exchange, upload)?;
     let Upload {
         repository,
         session,
@@ -333,12 +329,6 @@ pub(super) fn public_url(arrival: &Arrived, form: LocationForm, path: &str) -> S
             format!("{}://{}{path}", arrival.scheme.as_str(), arrival.authority)
         }
     }
-}
-
-/// A nonce must never repeat under one key, so it does not come from the fast generator.
-fn fill(nonce: &mut [u8]) -> Option<()> {
-    use ring::rand::SecureRandom;
-    ring::rand::SystemRandom::new().fill(nonce).ok()
 }
 
 fn label(misfit: Found) -> Misfit {

@@ -7,8 +7,9 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use tokio::time::Instant;
 
+use crate::affinity::standing::Standing;
 use crate::affinity::token::Upload;
-use crate::observe::labels::{Synthesized, Unprotected};
+use crate::observe::labels::Synthesized;
 use crate::registry::range::Received;
 use crate::registry::route::Route;
 
@@ -18,17 +19,6 @@ use super::push::described;
 use super::respond::{public_url, sealed};
 
 impl Edge {
-    /// Whether everything the upload has so far passed through here. What did not is only passed on.
-    pub(super) fn knows(&self, exchange: &mut Exchange, upload: &Upload) -> bool {
-        let now = Instant::now().into_std();
-        let known = upload.offset == 0 || self.transfers.find(&upload.session, now).is_some();
-        if !known {
-            exchange.rescued.unprotected = Some(Unprotected::BegunElsewhere);
-            self.metrics.upload_unprotected(Unprotected::BegunElsewhere);
-        }
-        known
-    }
-
     /// Status and cancellation of an upload: they go to the node that has it now, which may be another than
     /// the client's address says. `true` when the answer has been written.
     pub(super) async fn relay_upload(
@@ -42,6 +32,15 @@ impl Edge {
         };
         let now = Instant::now().into_std();
         let Some(shared) = self.transfers.find(&upload.session, now) else {
+            let client = upload.clone();
+            let newer = match self.compare(exchange, &client).await {
+                Standing::Current => None,
+                Standing::Moved(known) | Standing::Behind(known) => Some(known),
+            };
+            let upload = exchange.relay.as_mut().and_then(|one| one.upload.as_mut());
+            if let (Some(upload), Some(newer)) = (upload, newer) {
+                *upload = newer;
+            }
             return Ok(false);
         };
         let transfer = shared.lock().await;

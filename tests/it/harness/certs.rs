@@ -13,8 +13,9 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// The authority of one test.
+#[derive(Clone)]
 pub struct Authority {
-    issuer: Issuer<'static, KeyPair>,
+    issuer: Arc<Issuer<'static, KeyPair>>,
     pem: String,
     der: CertificateDer<'static>,
 }
@@ -47,7 +48,7 @@ impl Authority {
         Self {
             pem: certificate.pem(),
             der: certificate.der().clone(),
-            issuer: Issuer::new(params, key),
+            issuer: Arc::new(Issuer::new(params, key)),
         }
     }
 
@@ -76,7 +77,7 @@ impl Authority {
         params.extended_key_usages = vec![purpose];
         params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let certificate = params.signed_by(&key, &*self.issuer).unwrap();
         Certificate {
             chain: certificate.pem() + &self.pem,
             key: key.serialize_pem(),

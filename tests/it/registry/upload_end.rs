@@ -44,8 +44,8 @@ async fn a_wrong_digest_is_refused_by_the_registry_and_can_be_corrected() {
         hand.send(upload.put(&right)).await.expect(201);
         let path = format!("/v2/lab/mended/blobs/{right}");
         assert_eq!(hand.get(&path).await.expect(200).body, b"the content");
-        let again = hand.send(upload.put(&right)).await.expect(404);
-        assert_eq!(again.error_code(), "BLOB_UPLOAD_UNKNOWN");
+        // Who asks once more, as its answer was lost, hears that the blob is there.
+        hand.send(upload.put(&right)).await.expect(201);
     }
 }
 

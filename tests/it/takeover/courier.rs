@@ -18,7 +18,7 @@ use crate::harness::scripted::location;
 
 /// How the bytes of a blob are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub enum Form {
     /// A PATCH of a length that is not told, and an empty PUT: docker.
     Streamed,
     /// A PATCH of a length that is told, and an empty PUT: skopeo, podman, crane.
@@ -31,7 +31,7 @@ pub(super) enum Form {
 
 /// Where a push stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Moment {
+pub enum Moment {
     /// A node has opened the upload, and nothing was sent.
     Begun,
     /// So many percent of the blob were sent.
@@ -44,7 +44,7 @@ pub(super) enum Moment {
 
 /// How a body ended for the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
+pub enum Ending {
     /// As its head had announced.
     Proper,
     /// The connection was closed too early, by FIN.
@@ -67,9 +67,9 @@ const STOPS: [u64; 5] = [0, 1, 50, 99, 100];
 
 /// Somebody who talks to the balancer by hand over one protocol.
 #[derive(Debug)]
-pub(super) struct Courier {
+pub struct Courier {
     wire: Wire,
-    pub(super) offer: Offer,
+    pub offer: Offer,
     authority: String,
     authorization: String,
 }
@@ -84,7 +84,7 @@ enum Wire {
 
 /// A request whose body is under way.
 #[derive(Debug)]
-pub(super) struct Sending {
+pub struct Sending {
     line: Line,
     method: String,
     chunked: bool,
@@ -97,7 +97,7 @@ enum Line {
 }
 
 impl Courier {
-    pub(super) async fn of(balancer: &Balancer, offer: Offer, account: Account) -> Self {
+    pub async fn of(balancer: &Balancer, offer: Offer, account: Account) -> Self {
         let target = balancer.target(Offer::Http1);
         let token = token(&target, account, &["lab/any"]).await;
         let wire = match offer {
@@ -116,14 +116,14 @@ impl Courier {
     }
 
     /// One request with a body that is sent at once.
-    pub(super) async fn send(&self, request: Request) -> Answer {
+    pub async fn send(&self, request: Request) -> Answer {
         let mut sending = self.begin(request.clone(), Some(request.body.len())).await;
         sending.send(&request.body).await;
         sending.answer().await
     }
 
     /// Sends the head of a request; its body has `length` bytes, if the client tells.
-    pub(super) async fn begin(&self, request: Request, length: Option<usize>) -> Sending {
+    pub async fn begin(&self, request: Request, length: Option<usize>) -> Sending {
         let method = request.method.clone();
         let mut request = request.header("Authorization", &self.authorization);
         let bodiless = matches!(method.as_str(), "GET" | "HEAD");
@@ -162,14 +162,14 @@ impl Courier {
     }
 
     /// Opens an upload.
-    pub(super) async fn start(&self, repository: &str) -> Answer {
+    pub async fn start(&self, repository: &str) -> Answer {
         let path = format!("/v2/{repository}/blobs/uploads/");
         self.send(Request::new("POST", &path)).await
     }
 
     /// Reads a blob, or the part that a range names, slowly enough for a test to strike: it is told after
     /// each piece how much came so far. The answer is incomplete when its body was cut off.
-    pub(super) async fn pull(
+    pub async fn pull(
         &self,
         path: &str,
         range: Option<&str>,
@@ -231,7 +231,7 @@ impl Courier {
     }
 
     /// Pushes a blob and asks whether it is there; all answers, in order. Every request is made once.
-    pub(super) async fn push(
+    pub async fn push(
         &self,
         repository: &str,
         (content, form): (&[u8], Form),
@@ -291,7 +291,7 @@ impl Courier {
 
 impl Sending {
     /// Sends more of the body. Whether it was wanted is seen by the answer.
-    pub(super) async fn send(&mut self, bytes: &[u8]) {
+    pub async fn send(&mut self, bytes: &[u8]) {
         for piece in bytes.chunks(PIECE) {
             let going = async {
                 match &mut self.line {
@@ -311,13 +311,13 @@ impl Sending {
     }
 
     /// Ends the body and reads the answer.
-    pub(super) async fn answer(self) -> Answer {
+    pub async fn answer(self) -> Answer {
         self.try_answer()
             .await
             .unwrap_or_else(|error| panic!("no answer: {error}"))
     }
 
-    pub(super) async fn try_answer(self) -> std::io::Result<Answer> {
+    pub async fn try_answer(self) -> std::io::Result<Answer> {
         let Self {
             line,
             method,

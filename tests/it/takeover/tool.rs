@@ -1,6 +1,7 @@
 //! The real clients, all spoken to in the same way.
 
 use crate::harness::balancer::Balancer;
+use crate::harness::clients::Destination;
 use crate::harness::clients::containerd::Containerd;
 use crate::harness::clients::docker::Docker;
 use crate::harness::clients::podman::Podman;
@@ -10,7 +11,7 @@ use crate::harness::process::Outcome;
 
 /// Which client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     Containerd,
     Docker,
     Podman,
@@ -19,7 +20,7 @@ pub(super) enum Kind {
 
 /// A client that is logged in.
 #[derive(Debug)]
-pub(super) enum Tool {
+pub enum Tool {
     Containerd(Containerd),
     Docker(Docker),
     Podman(Podman),
@@ -31,22 +32,25 @@ const PASSWORD: &str = "Builder12345";
 const USER: &str = "builder:Builder12345";
 
 impl Tool {
-    pub(super) async fn of(kind: Kind, balancer: &Balancer) -> Self {
-        let destination = balancer.destination();
+    pub async fn of(kind: Kind, balancer: &Balancer) -> Self {
+        Self::at(kind, &balancer.destination()).await
+    }
+
+    pub async fn at(kind: Kind, destination: &Destination) -> Self {
         let (tool, login) = match kind {
-            Kind::Containerd => return Self::Containerd(Containerd::start(&destination).await),
+            Kind::Containerd => return Self::Containerd(Containerd::start(destination).await),
             Kind::Docker => {
-                let docker = Docker::start(&destination).await;
+                let docker = Docker::start(destination).await;
                 let login = docker.login(&destination.authority, NAME, PASSWORD).await;
                 (Self::Docker(docker), login)
             }
             Kind::Podman => {
-                let podman = Podman::new(&destination);
+                let podman = Podman::new(destination);
                 let login = podman.login(NAME, PASSWORD).await;
                 (Self::Podman(podman), login)
             }
             Kind::Skopeo => {
-                let skopeo = Skopeo::new(&destination);
+                let skopeo = Skopeo::new(destination);
                 let login = skopeo.login(NAME, PASSWORD).await;
                 (Self::Skopeo(skopeo), login)
             }
@@ -56,7 +60,7 @@ impl Tool {
     }
 
     /// Makes it ready to push an image; nothing is sent.
-    pub(super) async fn prepare(&self, image: &Image, name: &str) {
+    pub async fn prepare(&self, image: &Image, name: &str) {
         match self {
             Self::Containerd(ctr) => ctr.load(image, name).await.expect_success(),
             Self::Docker(docker) => docker.load(image, name).await.expect_success(),
@@ -65,7 +69,7 @@ impl Tool {
         };
     }
 
-    pub(super) async fn push(&self, image: &Image, name: &str) -> Outcome {
+    pub async fn push(&self, image: &Image, name: &str) -> Outcome {
         match self {
             Self::Containerd(ctr) => ctr.push(name, USER).await,
             Self::Docker(docker) => docker.push(name).await,
@@ -75,7 +79,7 @@ impl Tool {
     }
 
     /// Forgets all it has of an image.
-    pub(super) async fn forget(&self, name: &str) {
+    pub async fn forget(&self, name: &str) {
         match self {
             Self::Containerd(ctr) => ctr.remove(name).await.expect_success(),
             Self::Docker(docker) => docker.remove(name).await.expect_success(),
@@ -85,7 +89,7 @@ impl Tool {
     }
 
     /// Pulls an image that it does not have; the image's id.
-    pub(super) async fn pull(&self, name: &str) -> String {
+    pub async fn pull(&self, name: &str) -> String {
         match self {
             Self::Containerd(ctr) => {
                 ctr.pull(name, USER).await.expect_success();
@@ -104,7 +108,7 @@ impl Tool {
     }
 
     /// The method that carries its layers.
-    pub(super) fn method(&self) -> &'static str {
+    pub fn method(&self) -> &'static str {
         match self {
             Self::Containerd(_) => "PUT",
             Self::Docker(_) | Self::Podman(_) | Self::Skopeo(_) => "PATCH",

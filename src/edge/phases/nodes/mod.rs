@@ -1,6 +1,7 @@
 //! The nodes as a push sees them: whichever is next, asked on the client's behalf.
 
 mod claim;
+mod home;
 mod report;
 mod search;
 
@@ -150,20 +151,6 @@ impl<'a> Pusher<'a> {
         begun.map(|push| Attempted::new(push, place.node.id().clone(), snapshot))
     }
 
-    /// The node that has the session, as soon as it has room. Others are asked at once where it is given up.
-    async fn home(&mut self) -> Result<Arc<Place>, Failure> {
-        let relay = self.exchange.relay.as_mut();
-        if let Some(upload) = relay.and_then(|relay| relay.upload.as_mut()) {
-            upload.node.clone_from(&self.node);
-        }
-        let place = self.next_place().await?;
-        if *place.node.id() == self.node {
-            Ok(place)
-        } else {
-            Err(Failure::Unreachable)
-        }
-    }
-
     /// Asks a node for a session.
     async fn session(
         &mut self,
@@ -191,16 +178,7 @@ impl Nodes for Pusher<'_> {
     type Flight = Attempted;
 
     async fn forward(&mut self) -> Result<Attempted, Failure> {
-        let place = self.home().await?;
-        let length = self.length;
-        let (method, path) = (self.base.method.clone(), self.path());
-        let pace = if method == Method::PATCH {
-            Pace::Read
-        } else {
-            Pace::Commit
-        };
-        let request = self.request(method, &path, length).ok_or(Failure::NoNode)?;
-        self.begin(place, request, pace).await
+        self.go_on().await
     }
 
     async fn open(&mut self) -> Result<Opening, Failure> {

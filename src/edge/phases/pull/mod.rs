@@ -149,7 +149,14 @@ impl Edge {
             match fetched {
                 Ok(answer) => {
                     let asks = (&Method::GET, &session.req_header().headers);
-                    if self.doubts(asks, (answer.head.status, &answer.head.headers), exchange) {
+                    let status = answer.head.status;
+                    if self.doubts(asks, (status, &answer.head.headers), exchange) {
+                        continue;
+                    }
+                    let method = session.req_header().method.clone();
+                    if let Some(writer) = self.writer(exchange, &method, status).await {
+                        exchange.current = None;
+                        exchange.next.push(writer);
                         continue;
                     }
                     return Self::opened(session, exchange, answer, present).await;

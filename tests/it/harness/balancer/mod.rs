@@ -67,8 +67,17 @@ impl Balancer {
     }
 
     /// Starts a program with a configuration and waits for its ready line.
-    pub async fn start(program: &Path, folder: &Path, mut config: Config) -> Self {
-        let authority = Authority::new();
+    pub async fn start(program: &Path, folder: &Path, config: Config) -> Self {
+        Self::under(Authority::new(), program, folder, config).await
+    }
+
+    /// The same, under the authority that issued its certificate, or is to issue one.
+    pub async fn under(
+        authority: Authority,
+        program: &Path,
+        folder: &Path,
+        mut config: Config,
+    ) -> Self {
         if !config.has_certificate() {
             let names = [PUBLIC_NAME, "localhost", "127.0.0.1", "::1"];
             let (chain, key) = authority.issue(&names).write(folder, "public");
