@@ -6,7 +6,7 @@
 //! $ PILOTAGE_BENCH_BLOB_MIB=1024 PILOTAGE_BENCH_ROUNDS=5 cargo bench --bench throughput
 //! ```
 //!
-//! Needs nginx, `HAProxy`, `taskset` and `setpriv`, and two cores: what is measured has the first for
+//! Needs nginx, `HAProxy`, redis-server, `taskset` and `setpriv`, and two cores: what is measured has the first for
 //! itself, the node and the load share the second. *direct* is the node speaking TLS itself, on the
 //! first core: what no proxy can beat. All speak TLS with the same certificate and the same suite to
 //! the load, and plain HTTP/1.1 on kept connections to the node; all write an access log. Nothing
@@ -45,6 +45,8 @@ mod mortal;
 mod node;
 #[path = "throughput/plan.rs"]
 mod plan;
+#[path = "throughput/redis.rs"]
+mod redis;
 #[path = "throughput/rescue.rs"]
 mod rescue;
 #[path = "throughput/resident.rs"]

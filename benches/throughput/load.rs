@@ -18,6 +18,8 @@ use super::system::System;
 pub(crate) enum Work {
     /// Manifests, one after the other on each of [`LANES`] streams.
     Small(Version),
+    /// Blobs of a few kilobytes: a POST and a PUT each, one after the other on each of [`LANES`] connections.
+    Tiny,
     /// One blob in so many parts at the same time.
     Pull(Version, u64),
     /// The same as uploads.
@@ -27,9 +29,10 @@ pub(crate) enum Work {
 }
 
 impl Work {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Small(Version::One),
         Self::Small(Version::Two),
+        Self::Tiny,
         Self::Pull(Version::One, 1),
         Self::Pull(Version::One, 8),
         Self::Pull(Version::Two, 1),
@@ -44,12 +47,17 @@ impl Work {
 
     /// Whether it says anything about a system that another does not.
     pub(crate) fn concerns(self, system: System) -> bool {
-        matches!(self, Self::Push(..)) || !system.is_for_uploads()
+        match self {
+            Self::Push(..) => !system.is_for_requests(),
+            Self::Small(Version::One) | Self::Tiny => !system.is_for_uploads(),
+            _ => !system.is_for_uploads() && !system.is_for_requests(),
+        }
     }
 
     pub(crate) fn name(self) -> String {
         match self {
             Self::Small(version) => format!("small GET {}", version.as_str()),
+            Self::Tiny => "tiny push h1".to_owned(),
             Self::Pull(version, streams) => format!("blob GET {} x{streams}", version.as_str()),
             Self::Push(version, Framing::Length, streams) => {
                 format!("upload PATCH {} x{streams}", version.as_str())
@@ -67,6 +75,7 @@ impl Work {
         match self {
             Self::Small(Version::One) => small_h1(target, until).await,
             Self::Small(Version::Two) => small_h2(target, until).await,
+            Self::Tiny => tiny(target, until).await,
             Self::Pull(version, streams) => pull(target, version, streams, bytes).await,
             Self::Push(version, framing, streams) => {
                 push(target, (version, framing), streams, bytes).await
@@ -88,6 +97,40 @@ async fn small_h1(target: &Target, until: Instant) -> Tally {
                 let answer = connection.ask(&head).await;
                 tally.waits.push(begin.elapsed());
                 tally.bytes += answer.length;
+            }
+            tally
+        });
+    }
+    gather(lanes).await
+}
+
+async fn tiny(target: &Target, until: Instant) -> Tally {
+    let mut lanes = JoinSet::new();
+    for _ in 0..LANES {
+        let (mut connection, to) = (h1::Connection::open(target).await, target.clone());
+        lanes.spawn(async move {
+            let mut tally = Tally::default();
+            let start = h1::head(&to, "POST", UPLOADS, &["Content-Length: 0"]);
+            while Instant::now() < until && tally.waits.len() < MOST_REQUESTS / LANES {
+                let begin = Instant::now();
+                let location = connection.ask(&start).await.location.unwrap();
+                tally.waits.push(begin.elapsed());
+                let path = format!(
+                    "{}&digest={}",
+                    rest_of(&location),
+                    "sha256:".to_owned() + &"0".repeat(64)
+                );
+                let length = format!("Content-Length: {TINY}");
+                let begin = Instant::now();
+                connection
+                    .send(&h1::head(&to, "PUT", &path, &[&length]))
+                    .await;
+                connection.send_body(TINY, Framing::Length).await;
+                let answer = connection.answer().await;
+                assert_eq!(answer.status, 201, "{answer:?}");
+                connection.discard(answer.length).await;
+                tally.waits.push(begin.elapsed());
+                tally.bytes += TINY;
             }
             tally
         });
@@ -250,4 +293,6 @@ const LANES: usize = 32;
 const CONNECTIONS: usize = 4;
 /// Handshakes under way at one time.
 const CLIENTS: usize = 8;
+/// The usual size of an image's configuration.
+const TINY: u64 = 4096;
 const LONGEST: Duration = Duration::from_mins(5);

@@ -25,7 +25,8 @@ pub(crate) async fn run(plan: &Plan) {
         .collect();
     if plan.wants("memory") {
         for round in 0..plan.rounds {
-            for system in in_turn(&plan.systems, round) {
+            let all = in_turn(&plan.systems, round);
+            for system in all.filter(|system| !system.is_for_requests()) {
                 eprintln!("round {} memory {}", round + 1, system.as_str());
                 resident::measure(*system, &bed, plan, &mut table).await;
             }
@@ -86,7 +87,7 @@ fn values(work: Work, tally: &Tally, used: Duration, took: Duration) -> Vec<(&'s
     let megabytes = f64::from(u32::try_from(tally.bytes / 1000).unwrap()) / 1000.0;
     let milliseconds = |percent| tally.wait(percent).as_secs_f64() * 1000.0;
     match work {
-        Work::Small(_) => vec![
+        Work::Small(_) | Work::Tiny => vec![
             ("requests per CPU second", requests / used),
             ("p50 ms", milliseconds(50)),
             ("p99 ms", milliseconds(99)),

@@ -13,6 +13,7 @@ use super::certificate::NAME;
 use super::child::Child;
 use super::node;
 use super::plan::{PROXY_CORE, Plan};
+use super::redis::Redis;
 
 /// One of the things that are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,10 @@ pub(crate) enum System {
     Haproxy,
     /// The same as the last, but nothing is kept of uploads.
     Unspooled,
+    /// The same, but it meets other instances in a Redis.
+    Linked,
+    /// The same, but that Redis hangs.
+    Severed,
     Pilotage,
 }
 
@@ -34,21 +39,29 @@ pub(crate) struct Running {
     pub(crate) system: System,
     pub(crate) address: SocketAddr,
     pub(crate) child: Child,
+    _redis: Option<Redis>,
 }
 
 impl System {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Direct,
         Self::Nginx,
         Self::Buffering,
         Self::Haproxy,
         Self::Unspooled,
+        Self::Linked,
+        Self::Severed,
         Self::Pilotage,
     ];
 
     /// Whether it differs from another system only in what it does with uploads.
     pub(crate) fn is_for_uploads(self) -> bool {
         matches!(self, Self::Buffering | Self::Unspooled)
+    }
+
+    /// Whether it differs from another system only in what it shares.
+    pub(crate) fn is_for_requests(self) -> bool {
+        matches!(self, Self::Linked | Self::Severed)
     }
 
     pub(crate) fn as_str(self) -> &'static str {
@@ -58,6 +71,8 @@ impl System {
             Self::Buffering => "nginx buffering",
             Self::Haproxy => "haproxy",
             Self::Unspooled => "pilotage without spool",
+            Self::Linked => "pilotage with Redis",
+            Self::Severed => "pilotage with hung Redis",
             Self::Pilotage => "pilotage",
         }
     }
@@ -68,7 +83,9 @@ impl System {
             Self::Direct => direct(bed),
             Self::Nginx | Self::Buffering => nginx(self, bed),
             Self::Haproxy => haproxy(bed),
-            Self::Unspooled | Self::Pilotage => pilotage(self, &[bed.node], bed, plan),
+            Self::Unspooled | Self::Linked | Self::Severed | Self::Pilotage => {
+                pilotage(self, &[bed.node], bed, plan)
+            }
         };
         running.rest(bed)
     }
@@ -116,6 +133,7 @@ fn direct(bed: &Bed) -> Running {
         system: System::Direct,
         address: child.line().trim().parse().unwrap(),
         child,
+        _redis: None,
     }
 }
 
@@ -142,6 +160,7 @@ fn nginx(system: System, bed: &Bed) -> Running {
         system,
         address: (Ipv4Addr::LOCALHOST, port).into(),
         child,
+        _redis: None,
     }
 }
 
@@ -159,13 +178,15 @@ fn haproxy(bed: &Bed) -> Running {
         system: System::Haproxy,
         address: (Ipv4Addr::LOCALHOST, port).into(),
         child,
+        _redis: None,
     }
 }
 
 fn pilotage(system: System, nodes: &[SocketAddr], bed: &Bed, plan: &Plan) -> Running {
-    let spool = match system {
-        System::Unspooled => "[spool]\nupload_limit = '0B'\n",
-        _ => "",
+    let redis = match system {
+        System::Linked => Some(Redis::start(bed)),
+        System::Severed => Some(Redis::silent()),
+        _ => None,
     };
     let mut text = PILOTAGE
         .replace(
@@ -177,7 +198,18 @@ fn pilotage(system: System, nodes: &[SocketAddr], bed: &Bed, plan: &Plan) -> Run
         .replace("NAME", NAME)
         .replace("CHAIN", bed.certificate.chain_file.to_str().unwrap())
         .replace("KEY", bed.certificate.key_file.to_str().unwrap());
-    text.push_str(spool);
+    if system == System::Unspooled {
+        text.push_str("[spool]\nupload_limit = '0B'\n");
+    }
+    if let Some(redis) = &redis {
+        let key = bed.write("affinity.key", AFFINITY_KEY);
+        let (key, address) = (key.display(), redis.address);
+        writeln!(
+            text,
+            "[affinity]\nkey_file = '{key}'\n[redis]\nurl = 'redis://{address}'"
+        )
+        .unwrap();
+    }
     for (number, node) in nodes.iter().enumerate() {
         writeln!(
             text,
@@ -195,6 +227,7 @@ fn pilotage(system: System, nodes: &[SocketAddr], bed: &Bed, plan: &Plan) -> Run
         system,
         address: address.unwrap_or_else(|| panic!("no address in {ready}")),
         child,
+        _redis: redis,
     }
 }
 
@@ -294,5 +327,7 @@ probe = 'registry'
 address = '127.0.0.1:0'
 ";
 
+/// Thirty-two bytes that guard nothing.
+const AFFINITY_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n";
 const PATIENCE: Duration = Duration::from_secs(10);
 const REST: Duration = Duration::from_millis(500);
