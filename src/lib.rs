@@ -26,7 +26,7 @@
 //! upload: takeover answer manifest driver* transfer*
 //! edge: settings guarded host scan oddity plan fault lost connection* exchange* snapshot gate* lookout* phases* answer* accept* deadline* readahead* entrance* listen* tls*
 //! config: mod* file table kind notes check problem unit settings
-//! app: mod* assemble* keys* reload* task* probes* drain*
+//! app: mod* assemble* keys* reload* rotate* task* probes* drain*
 //! cli: mod* run* check*
 //! <!-- /rooms -->
 //!

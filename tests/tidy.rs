@@ -17,6 +17,8 @@ mod names;
 mod project;
 #[path = "tidy/rooms.rs"]
 mod rooms;
+#[path = "tidy/samples.rs"]
+mod samples;
 #[path = "tidy/source.rs"]
 mod source;
 #[path = "tidy/words.rs"]

@@ -10,6 +10,7 @@ mod drain;
 mod keys;
 mod probes;
 mod reload;
+mod rotate;
 mod task;
 
 use std::io::Write as _;

@@ -17,6 +17,7 @@ mod keys;
 mod records;
 mod reload;
 mod reload_said;
+mod rotate;
 mod secrets;
 mod start;
 mod stop;
