@@ -13,6 +13,7 @@
 
 mod admin;
 mod check;
+mod health;
 mod keys;
 mod records;
 mod reload;
