@@ -15,6 +15,8 @@
 mod names;
 #[path = "tidy/project.rs"]
 mod project;
+#[path = "tidy/queries.rs"]
+mod queries;
 #[path = "tidy/rooms.rs"]
 mod rooms;
 #[path = "tidy/samples.rs"]
