@@ -13,6 +13,7 @@
 
 mod admin;
 mod check;
+mod failover;
 mod health;
 mod keys;
 mod records;
