@@ -16,6 +16,7 @@ mod check;
 mod failover;
 mod health;
 mod keys;
+mod numbers;
 mod records;
 mod reload;
 mod reload_said;
