@@ -18,7 +18,10 @@ async fn an_address_moves_to_the_edge_that_serves_and_does_not_come_back_by_itse
     let mut file = include_str!("../../../conf/three-vms.toml").to_owned();
     let key_of_addresses = "c".repeat(43) + "=";
     let affinity = scratch.write("affinity.key", key_of_addresses);
+    // There is no Redis in this network: everything works without it.
+    let password = scratch.write("redis.password", "unused-here");
     for (shipped, ours) in [
+        ("/etc/pilotage/redis.password", password),
         ("/etc/pilotage/tls/chain.pem", chain),
         ("/etc/pilotage/tls/key.pem", key),
         ("/etc/pilotage/affinity.key", affinity),
