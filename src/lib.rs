@@ -26,8 +26,8 @@
 //! upload: takeover answer manifest driver* transfer*
 //! edge: settings guarded host scan oddity plan fault lost connection* exchange* snapshot gate* lookout* phases* answer* accept* deadline* readahead* entrance* listen* tls*
 //! config: mod* file table kind notes check problem unit settings
-//! app: mod* assemble* keys* reload* task* probes* drain*
-//! cli: mod* run* check*
+//! app: mod* assemble* keys* reload* rotate* task* probes* drain*
+//! cli: mod* run* check* health*
 //! <!-- /rooms -->
 //!
 //! # The walk of a request

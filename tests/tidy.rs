@@ -15,8 +15,12 @@
 mod names;
 #[path = "tidy/project.rs"]
 mod project;
+#[path = "tidy/queries.rs"]
+mod queries;
 #[path = "tidy/rooms.rs"]
 mod rooms;
+#[path = "tidy/samples.rs"]
+mod samples;
 #[path = "tidy/source.rs"]
 mod source;
 #[path = "tidy/words.rs"]

@@ -67,10 +67,10 @@ pub(super) async fn drain(parts: &Parts, running: &Arc<AtomicUsize>, doors: &mut
 }
 
 /// A signal, or nothing for ever where the system does not give it.
-struct Listening(Option<Signal>);
+pub(super) struct Listening(Option<Signal>);
 
 impl Listening {
-    fn to(kind: SignalKind) -> Self {
+    pub(super) fn to(kind: SignalKind) -> Self {
         let signal = signal(kind);
         if let Err(error) = &signal {
             tracing::warn!(fault = %error, "cannot listen to a signal");
@@ -78,7 +78,7 @@ impl Listening {
         Self(signal.ok())
     }
 
-    async fn next(&mut self) {
+    pub(super) async fn next(&mut self) {
         match &mut self.0 {
             Some(signal) => {
                 if signal.recv().await.is_none() {

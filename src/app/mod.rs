@@ -10,6 +10,7 @@ mod drain;
 mod keys;
 mod probes;
 mod reload;
+mod rotate;
 mod task;
 
 use std::io::Write as _;
@@ -77,6 +78,7 @@ pub fn run(path: PathBuf, settings: Settings) -> Result<(), AppError> {
     // Ours must be there before any library builds a TLS configuration; a second one is refused silently.
     drop(rustls::crypto::ring::default_provider().install_default());
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
+    metrics.spool_limited(settings.spool.total_limit);
     let (log, writing) = log::start(&settings.log, &metrics)?;
     let threads = match settings.threads {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),

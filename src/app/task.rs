@@ -13,6 +13,7 @@ use crate::observe::labels::Task;
 use super::Parts;
 use super::probes::Prober;
 use super::reload::Certificates;
+use super::rotate;
 
 /// Whether a piece of work did what it is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +61,7 @@ pub(super) fn spawn_all(parts: &Parts, tasks: &mut JoinSet<()>, stop: &watch::Re
             guard.tokens.sweep(tokio::time::Instant::now().into_std());
         }
     }));
+    spawn_until(stop, tasks, rotate::reopen(parts.log.clone()));
     let metrics = Arc::clone(&parts.metrics);
     let mut certificates = Certificates::new(parts);
     tasks.spawn(until_stop(stop.clone(), async move {

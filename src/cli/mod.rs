@@ -7,6 +7,7 @@
 //! the configuration file, with its place and what to write instead.
 
 mod check;
+mod health;
 mod run;
 
 use std::io::Write as _;
@@ -31,6 +32,8 @@ enum Verb {
     Run(Options),
     /// Reads the configuration and prints all that is wrong with it, or a short summary
     Check(Options),
+    /// Asks the running pilotage of this configuration whether it can serve; for container health checks
+    Health(health::Question),
 }
 
 #[derive(Debug, Args)]
@@ -50,6 +53,7 @@ pub fn main() -> ExitCode {
     match command.verb {
         Verb::Run(options) => run::run(&options),
         Verb::Check(options) => check::check(&options),
+        Verb::Health(options) => health::health(&options),
     }
 }
 
@@ -75,4 +79,16 @@ fn say(line: &str) {
 /// A line for the person at the terminal.
 fn complain(line: &str) {
     drop(writeln!(std::io::stderr().lock(), "{line}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Command;
+
+    #[test]
+    fn every_command_line_is_well_formed() {
+        Command::command().debug_assert();
+    }
 }

@@ -86,6 +86,7 @@ impl Settings {
             ("spool", self.spool != new.spool),
             ("log.format", self.log.format != new.log.format),
             ("log.queue", self.log.queue != new.log.queue),
+            ("log.file", self.log.file != new.log.file),
             ("admin.address", self.admin.address != new.admin.address),
         ];
         differs

@@ -69,6 +69,8 @@ pub struct Exchange {
     /// The hash of what is pulled, where that is wanted.
     pub(super) proof: Option<Proof>,
     pub(super) guarded: Guarded,
+    /// When the last byte of a push came that we carry ourselves.
+    pub(super) latest_in: Option<Instant>,
     pub(super) first_byte: Option<Instant>,
     pub(super) status: u16,
     pub(super) bytes_in: u64,
@@ -177,6 +179,7 @@ impl Exchange {
             gathered: None,
             proof: None,
             guarded: Guarded::default(),
+            latest_in: None,
             first_byte: None,
             status: 0,
             bytes_in: 0,

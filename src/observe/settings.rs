@@ -1,6 +1,7 @@
 //! What the operator may set about logs and the admin listener.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// How log lines and access records are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,6 +11,8 @@ pub struct LogSettings {
     pub level: String,
     /// Lines that may wait for the writer before further ones are dropped and counted.
     pub queue: usize,
+    /// Where they are written; none is standard error.
+    pub file: Option<PathBuf>,
 }
 
 /// The form of a log line.

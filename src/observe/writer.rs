@@ -1,8 +1,9 @@
 //! The thread that writes lines, and the bounded queue before it.
 
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -63,18 +64,35 @@ impl Drop for Writing {
     }
 }
 
+/// A file that the writer goes on with from its next line. It is no message, because a full queue must not keep
+/// it from the writer.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Next(Arc<Mutex<Option<File>>>);
+
+impl Next {
+    /// Hands in a file; one that was handed in before and not yet taken is closed unused.
+    pub(super) fn put(&self, file: File) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
+    }
+
+    fn take(&self) -> Option<File> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
 /// Starts the thread, with room for so many waiting lines.
 pub(super) fn start(
     queue: usize,
     metrics: Arc<Metrics>,
-    out: impl Write + Send + 'static,
+    out: Box<dyn Write + Send>,
+    next: Next,
 ) -> io::Result<(Lines, Writing)> {
     let (sender, receiver) = sync_channel(queue.max(1));
     let (finished, done) = sync_channel(1);
     thread::Builder::new()
         .name("log".to_owned())
         .spawn(move || {
-            write_all(&receiver, out);
+            write_all(&receiver, out, &next);
             let _ = finished.try_send(());
         })?;
     Ok((
@@ -93,7 +111,7 @@ enum Message {
 
 /// Writes until told to stop; flushes whenever nothing waits. A failing output is ignored: there is
 /// no other place to say so.
-fn write_all(receiver: &Receiver<Message>, out: impl Write) {
+fn write_all(receiver: &Receiver<Message>, out: Box<dyn Write + Send>, next: &Next) {
     let mut out = BufWriter::with_capacity(BUFFER, out);
     loop {
         let message = match receiver.try_recv() {
@@ -107,6 +125,10 @@ fn write_all(receiver: &Receiver<Message>, out: impl Write) {
                 }
             }
         };
+        if let Some(file) = next.take() {
+            let _ = out.flush();
+            out = BufWriter::with_capacity(BUFFER, Box::new(file));
+        }
         match message {
             Message::Line(line) => drop(out.write_all(&line)),
             Message::Stop => break,

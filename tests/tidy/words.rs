@@ -169,6 +169,62 @@ fn every_file_in_conf_is_a_good_configuration() {
     );
 }
 
+/// What a Kubernetes manifest has behind `pilotage.toml: |`.
+fn embedded(file: &File) -> Option<File> {
+    let (_, block) = file.text.split_once("  pilotage.toml: |\n")?;
+    let inside = |line: &&str| line.is_empty() || line.starts_with("    ");
+    let lines = block.lines().take_while(inside).map(str::trim_start);
+    let text: Vec<_> = lines.collect();
+    Some(File::new(&file.path, &text.join("\n")))
+}
+
+#[test]
+fn the_configuration_in_a_manifest_is_good() {
+    let manifests: Vec<_> = FILES
+        .iter()
+        .filter(|file| file.path.starts_with("conf/kubernetes/"))
+        .filter_map(embedded)
+        .collect();
+    assert!(!manifests.is_empty());
+    for manifest in &manifests {
+        assert!(manifest.text.contains("[[node]]"), "{}", manifest.text);
+        expect_none(&check_configuration(manifest));
+    }
+}
+
+/// Every `[table] key` in a page has to stand in the reference.
+fn check_keys(page: &File, reference: &str) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for quoted in page.text.split('`').skip(1).step_by(2) {
+        let Some((table, key)) = quoted
+            .strip_prefix('[')
+            .and_then(|rest| rest.split_once("] "))
+        else {
+            continue;
+        };
+        let key = key.split([' ', '=']).next().unwrap_or_default();
+        let section = reference.split(&format!("\n[{table}]\n")).nth(1);
+        let section = section.unwrap_or_default().split("\n[").next();
+        let there = |line: &str| line.starts_with(&format!("{key} ="));
+        if !section.unwrap_or_default().lines().any(there) {
+            complaints.push(format!("{}: there is no key {quoted}", page.path));
+        }
+    }
+    complaints
+}
+
+#[test]
+fn pages_name_only_keys_that_exist() {
+    let reference = project::text("conf/reference.toml");
+    let pages = FILES.iter().filter(|file| file.extension() == "md");
+    let complaints: Vec<_> = pages.flat_map(|page| check_keys(page, reference)).collect();
+    expect_none(&complaints);
+    let page = File::new("a.md", "`[log] file` `[log] levl` `[lag] file` `[[node]]`");
+    expect_one(&check_keys(&page, reference), "no key [log] levl");
+    expect_one(&check_keys(&page, reference), "no key [lag] file");
+    assert_eq!(check_keys(&page, reference).len(), 2);
+}
+
 #[test]
 fn the_configuration_check_catches_an_unknown_key() {
     let complaints = check_configuration(&File::new("conf/a.toml", "thraeds = 2\n"));
@@ -188,13 +244,17 @@ fn pages_name_only_paths_and_commands_that_exist() {
             .output();
         help.unwrap().status.success()
     };
-    for page in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
-        expect_none(&check_page(
-            &File::new(page, project::text(page)),
-            exists,
-            runs,
-        ));
-    }
+    let pages: Vec<_> = FILES
+        .iter()
+        .filter(|file| file.extension() == "md")
+        .collect();
+    assert!(pages.len() > 3, "{pages:?}");
+    expect_none(
+        &pages
+            .into_iter()
+            .flat_map(|page| check_page(page, exists, runs))
+            .collect::<Vec<_>>(),
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::observe::labels::{SharedCall, SharedOutcome, SharedState};
 
-use super::access::Access;
+use super::access::{Access, Connection};
 use super::breaker::Change;
 use super::link::{HEARTBEAT, Line, Link, Note, TIMED_OUT, reason};
 
@@ -75,10 +75,7 @@ async fn serve(link: &Link, access: Option<&Access>) {
 
 /// A connection over which probes were answered as often as the breaker wants it.
 async fn raise(link: &Link, access: &Access) -> Result<Line, String> {
-    let connected = timeout(CONNECT, access.connect()).await;
-    let connection = connected
-        .map_err(|_| TIMED_OUT.to_owned())?
-        .map_err(|error| reason(&error))?;
+    let connection = connect(link, access).await?;
     let number = link.breaker().renew();
     let line = Line {
         connection,
@@ -105,6 +102,19 @@ async fn raise(link: &Link, access: &Access) -> Result<Line, String> {
         }
         sleep(PAUSE).await;
     }
+}
+
+/// A try that fails is counted as a probe that failed: otherwise a Redis that is gone would look like none.
+async fn connect(link: &Link, access: &Access) -> Result<Connection, String> {
+    let begun = Instant::now();
+    let (outcome, why) = match timeout(CONNECT, access.connect()).await {
+        Ok(Ok(connection)) => return Ok(connection),
+        Ok(Err(error)) => (SharedOutcome::Lost, reason(&error)),
+        Err(_) => (SharedOutcome::TimedOut, TIMED_OUT.to_owned()),
+    };
+    link.metrics
+        .shared_called(SharedCall::Probe, outcome, begun.elapsed());
+    Err(why)
 }
 
 /// Says from time to time that this instance is alive, which finds a dead link before a request does. Returns

@@ -176,10 +176,12 @@ pub(super) fn log(problems: &mut Problems, raw: &file::Log) -> Option<LogSetting
     let format = choice(problems, &raw.format, &formats);
     let level = log_level(problems, &raw.level);
     let queue = number(problems, &raw.queue, 1..=10_000_000);
+    let file = optional_path(problems, &raw.file);
     Some(LogSettings {
         format: format?,
         level: level?,
         queue: queue?,
+        file: file?,
     })
 }
 

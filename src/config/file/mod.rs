@@ -339,6 +339,7 @@ pub(super) struct Log {
     pub(super) format: Raw<String>,
     pub(super) level: Raw<String>,
     pub(super) queue: Raw<i64>,
+    pub(super) file: Raw<String>,
 }
 
 impl Log {
@@ -347,6 +348,7 @@ impl Log {
             format: table.text("format", "json"),
             level: table.text("level", "info"),
             queue: table.integer("queue", 8_192),
+            file: table.text("file", ""),
         }
     }
 }

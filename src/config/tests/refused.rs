@@ -95,7 +95,7 @@ fn an_unknown_key_is_answered_with_the_nearest() {
         (
             "[log]\n\"a b\" = 1",
             "line 10: log.\"a b\": is not a known key; \
-             take it out; the keys here are format, level, queue",
+             take it out; the keys here are format, level, queue, file",
         ),
     ]);
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::guard::settings::Rate;
 use crate::guard::who::Mark;
@@ -33,6 +33,8 @@ pub(super) struct Client<'a> {
     expects: Expects,
     payers: Vec<(Mark, Rate)>,
     pub(super) bytes: u64,
+    /// When the last of them came.
+    pub(super) latest: Option<Instant>,
 }
 
 /// Whether the client waits for our word before it sends its body.
@@ -57,6 +59,7 @@ impl<'a> Client<'a> {
             expects,
             payers: exchange.guarded.payers.clone(),
             bytes: 0,
+            latest: None,
         }
     }
 }
@@ -80,6 +83,7 @@ impl Source for Client<'_> {
             if !rest.is_zero() {
                 sleep(rest).await;
             }
+            self.latest = Some(Instant::now());
         }
         Ok(piece)
     }
@@ -88,7 +92,6 @@ impl Source for Client<'_> {
 #[cfg(test)]
 mod tests {
     use tokio::io::AsyncWriteExt as _;
-    use tokio::time::Instant;
 
     use super::*;
 

@@ -1,6 +1,7 @@
 //! The request is over: everything is counted and written down.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType};
@@ -9,7 +10,7 @@ use crate::fleet::health::Observation;
 use crate::observe::labels::{Attempt, Outcome, TakeoverKind};
 use crate::observe::record::{Record, Rescued};
 use crate::registry::name::RepositoryName;
-use crate::registry::route::Route;
+use crate::registry::route::{Kind, Route};
 use crate::registry::session::SessionId;
 
 use super::super::exchange::{Ended, Exchange};
@@ -84,6 +85,9 @@ impl Edge {
         if let (Some(kind), 1..) = (route.and_then(kind), exchange.takeovers) {
             self.metrics.takeover_took(kind, exchange.lost.total());
         }
+        if let Some(after) = commit(&record, exchange) {
+            self.metrics.committed(after);
+        }
         self.log.access(&record);
         exchange.current = None;
         self.gate.wake();
@@ -98,6 +102,18 @@ fn kind(route: &Route) -> Option<TakeoverKind> {
         _ => None,
     }
 }
+
+/// How long the end of a push waited for its answer. What came with it counts until its last byte.
+fn commit(record: &Record<'_>, exchange: &Exchange) -> Option<Duration> {
+    let ends = record.method == "PUT" && record.route == Kind::Upload.as_str();
+    if !ends || record.status != CREATED {
+        return None;
+    }
+    let since = exchange.latest_in.unwrap_or(exchange.started);
+    Some(exchange.first_byte?.saturating_duration_since(since))
+}
+
+const CREATED: u16 = 201;
 
 fn outcome(error: Option<&Error>, exchange: &Exchange) -> Outcome {
     match (error, exchange.fault) {

@@ -77,6 +77,7 @@ impl Edge {
         let received = body.received();
         let backend = nodes.into_backend();
         exchange.bytes_in += client.bytes;
+        exchange.latest_in = client.latest;
         exchange.takeovers = backend.takeovers;
         exchange.body_done();
         let carried = Carried {

@@ -9,7 +9,10 @@
 //! them brings its lines back, and with them queries and headers: for a test bed only.
 
 use std::fmt;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tracing::Subscriber;
@@ -25,7 +28,7 @@ use tracing_subscriber::{EnvFilter, Registry};
 use super::metrics::Metrics;
 use super::record::Record;
 use super::settings::{LogFormat, LogSettings};
-use super::writer::{self, Lines, Writing};
+use super::writer::{self, Lines, Next, Writing};
 
 /// Where access records are handed in.
 #[derive(Debug, Clone)]
@@ -33,9 +36,24 @@ pub struct Log {
     lines: Lines,
     format: LogFormat,
     level: Handle<EnvFilter, Registry>,
+    file: Option<Arc<Path>>,
+    next: Next,
 }
 
 impl Log {
+    /// The file that lines go to; none is standard error.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// Opens the file anew, because the one of before was moved away. When that fails, lines go on to the old one.
+    pub fn reopen(&self) -> Result<(), LogError> {
+        if let Some(path) = self.file() {
+            self.next.put(open(path)?);
+        }
+        Ok(())
+    }
+
     /// Writes from now on what this level lets through.
     pub fn set_level(&self, level: &str) -> Result<(), LogError> {
         self.level.reload(filter(level)?).map_err(LogError::Changed)
@@ -68,10 +86,14 @@ impl Log {
     }
 }
 
-/// Starts logging to standard error. The lines under way are written when [`Writing`] is dropped,
-/// which therefore has to be the last thing a process does.
+/// Starts logging to standard error or to the file of the settings. The lines under way are written when
+/// [`Writing`] is dropped, which therefore has to be the last thing a process does.
 pub fn start(settings: &LogSettings, metrics: &Arc<Metrics>) -> Result<(Log, Writing), LogError> {
-    let (subscriber, log, writing) = build(settings, metrics, Box::new(io::stderr()))?;
+    let out: Box<dyn Write + Send> = match &settings.file {
+        None => Box::new(io::stderr()),
+        Some(path) => Box::new(open(path)?),
+    };
+    let (subscriber, log, writing) = build(settings, metrics, out)?;
     // This also carries over what crates say through the older `log` facade.
     subscriber.try_init().map_err(LogError::Started)?;
     Ok((log, writing))
@@ -93,6 +115,18 @@ pub enum LogError {
     Started(TryInitError),
     #[error("the log level cannot be changed: {0}")]
     Changed(reload::Error),
+    #[error("{path}: cannot be opened for writing: {source}", path = path.display())]
+    File { path: PathBuf, source: io::Error },
+}
+
+/// Lines are added to what is there. Others than the group have no business in it: it names clients.
+fn open(path: &Path) -> Result<File, LogError> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o640);
+    options.open(path).map_err(|source| LogError::File {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn build(
@@ -101,8 +135,9 @@ fn build(
     out: Box<dyn Write + Send>,
 ) -> Result<(impl Subscriber + Send + Sync, Log, Writing), LogError> {
     let (filter, level) = reload::Layer::new(filter(&settings.level)?);
-    let (lines, writing) =
-        writer::start(settings.queue, Arc::clone(metrics), out).map_err(LogError::Thread)?;
+    let next = Next::default();
+    let started = writer::start(settings.queue, Arc::clone(metrics), out, next.clone());
+    let (lines, writing) = started.map_err(LogError::Thread)?;
     let layer = tracing_subscriber::fmt::layer()
         .with_ansi(false)
         .with_writer(lines.clone());
@@ -122,6 +157,8 @@ fn build(
             lines,
             format: settings.format,
             level,
+            file: settings.file.as_deref().map(Arc::from),
+            next,
         },
         writing,
     ))

@@ -13,6 +13,7 @@ fn settings(format: LogFormat, level: &str) -> LogSettings {
         format,
         level: level.to_owned(),
         queue: 64,
+        file: None,
     }
 }
 
@@ -183,8 +184,8 @@ fn a_full_queue_drops_and_counts_and_never_blocks() {
     let (release, held): (Sender<()>, Receiver<()>) = channel();
     let page = Page::default();
     let metrics = Arc::new(Metrics::new("test"));
-    let (lines, writing) =
-        writer::start(4, Arc::clone(&metrics), Stuck(held, page.clone())).unwrap();
+    let stuck = Box::new(Stuck(held, page.clone()));
+    let (lines, writing) = writer::start(4, Arc::clone(&metrics), stuck, Next::default()).unwrap();
     for number in 0..1000 {
         lines.put(format!("{number:01000}\n").into_bytes());
     }
@@ -204,4 +205,45 @@ fn a_full_queue_drops_and_counts_and_never_blocks() {
         .lines()
         .count();
     assert_eq!(u64::try_from(kept).unwrap() + dropped, 1000);
+}
+
+#[test]
+fn a_file_that_was_moved_away_is_opened_anew_and_no_line_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, moved) = (folder.path().join("log"), folder.path().join("log.1"));
+    let settings = LogSettings {
+        file: Some(file.clone()),
+        ..settings(LogFormat::Text, "info")
+    };
+    let metrics = Arc::new(Metrics::new("test"));
+    let out = Box::new(open(&file).unwrap());
+    let (subscriber, log, writing) = build(&settings, &metrics, out).unwrap();
+    tracing::subscriber::with_default(subscriber, || {
+        tracing::info!("before");
+        log.access(&record());
+        std::fs::rename(&file, &moved).unwrap();
+        log.reopen().unwrap();
+        tracing::info!("after");
+    });
+    drop(writing);
+    let [old, new] = [&moved, &file].map(|path| std::fs::read_to_string(path).unwrap());
+    assert!(
+        new.contains("after") && !old.contains("after"),
+        "{old}{new}"
+    );
+    assert_eq!((old + &new).lines().count(), 3);
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_is_told_by_name() {
+    let settings = LogSettings {
+        file: Some("/nowhere/log".into()),
+        ..settings(LogFormat::Text, "info")
+    };
+    let metrics = Arc::new(Metrics::new("test"));
+    let error = start(&settings, &metrics).unwrap_err().to_string();
+    assert!(
+        error.starts_with("/nowhere/log: cannot be opened"),
+        "{error}"
+    );
 }

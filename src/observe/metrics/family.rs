@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry,
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry,
 };
 
 use super::super::labels::Label;
@@ -61,13 +61,20 @@ pub(in crate::observe) fn float_gauges(registry: &Registry, metric: &Metric) -> 
     register(registry, GaugeVec::new(opts(metric), &keys(metric)))
 }
 
+pub(in crate::observe) fn histogram(registry: &Registry, metric: &Metric) -> Histogram {
+    register(registry, Histogram::with_opts(buckets(metric)))
+}
+
 pub(in crate::observe) fn histograms(registry: &Registry, metric: &Metric) -> HistogramVec {
+    register(registry, HistogramVec::new(buckets(metric), &keys(metric)))
+}
+
+fn buckets(metric: &Metric) -> HistogramOpts {
     let bounds = match metric.kind {
         Kind::Histogram(bounds) => bounds.to_vec(),
         Kind::Counter | Kind::Gauge => Vec::new(),
     };
-    let opts = HistogramOpts::new(metric.name, metric.help).buckets(bounds);
-    register(registry, HistogramVec::new(opts, &keys(metric)))
+    HistogramOpts::new(metric.name, metric.help).buckets(bounds)
 }
 
 fn opts(metric: &Metric) -> Opts {

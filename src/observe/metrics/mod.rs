@@ -9,8 +9,8 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus::{
-    Gauge, GaugeVec, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
-    TextEncoder,
+    Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Registry, TextEncoder,
 };
 
 use super::affinity::AffinityMetrics;
@@ -26,7 +26,9 @@ use super::rescues::{Rescue, Rescues};
 use super::shared::SharedNumbers;
 use crate::fleet::health::Standing;
 use crate::fleet::node::NodeId;
-use family::{Counters, counter, counters, float_gauge, float_gauges, gauge, gauges, histograms};
+use family::{
+    Counters, counter, counters, float_gauge, float_gauges, gauge, gauges, histogram, histograms,
+};
 
 /// Everything that is counted. Made once, in `app`, and passed down.
 pub struct Metrics {
@@ -47,7 +49,9 @@ pub struct Metrics {
     pub(super) rescues: Rescues,
     verified: Counters<Verified>,
     uploads: IntGauge,
+    commits: Histogram,
     spooled: IntGauge,
+    spool_limit: IntGauge,
     spool_waits: Counters<SpoolWait>,
     replayed: IntCounter,
     unprotected: Counters<Unprotected>,
@@ -107,7 +111,9 @@ impl Metrics {
             rescues: Rescues::default(),
             verified: Counters::new(&registry, &names::DOWNLOAD_VERIFIED),
             uploads: gauge(&registry, &names::UPLOAD_RUNNING),
+            commits: histogram(&registry, &names::UPLOAD_COMMIT_SECONDS),
             spooled: gauge(&registry, &names::SPOOL_BYTES),
+            spool_limit: gauge(&registry, &names::SPOOL_LIMIT),
             spool_waits: Counters::new(&registry, &names::SPOOL_WAITS),
             replayed: counter(&registry, &names::UPLOAD_REPLAYED_BYTES),
             unprotected: Counters::new(&registry, &names::UPLOAD_UNPROTECTED),
@@ -239,6 +245,17 @@ impl Metrics {
     pub fn uploads(&self, running: usize, kept: u64) {
         self.uploads.set(i64::try_from(running).unwrap_or(i64::MAX));
         self.spooled.set(i64::try_from(kept).unwrap_or(i64::MAX));
+    }
+
+    /// So many bytes of all uploads may be kept.
+    pub fn spool_limited(&self, limit: u64) {
+        self.spool_limit
+            .set(i64::try_from(limit).unwrap_or(i64::MAX));
+    }
+
+    /// A push was stored, so long after its last byte.
+    pub fn committed(&self, after: Duration) {
+        self.commits.observe(after.as_secs_f64());
     }
 
     /// A push was held up until there was room to keep it, or until it had waited long enough.

@@ -204,6 +204,16 @@ pub const UPLOAD_SYNTHESIZED: Metric = counter(
     &[fixed("status", Synthesized::NAMES)],
     "Requests of pushes that were answered in our own words after a takeover, by status.",
 );
+pub const UPLOAD_COMMIT_SECONDS: Metric = times(
+    "pilotage_upload_commit_seconds",
+    &[],
+    "From the last byte of a push to the first byte of the answer that it is stored.",
+);
+pub const SPOOL_LIMIT: Metric = gauge(
+    "pilotage_spool_limit_bytes",
+    &[],
+    "Bytes that may be kept of all running uploads together.",
+);
 pub const SPOOL_BYTES: Metric = gauge(
     "pilotage_spool_bytes",
     &[],
@@ -320,7 +330,9 @@ pub const METRICS: &[Metric] = &[
     UPLOAD_REPLAYED_BYTES,
     UPLOAD_UNPROTECTED,
     UPLOAD_SYNTHESIZED,
+    UPLOAD_COMMIT_SECONDS,
     SPOOL_BYTES,
+    SPOOL_LIMIT,
     SPOOL_WAITS,
     FLEET_NODE_UP,
     FLEET_COMPONENT_UP,

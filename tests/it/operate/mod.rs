@@ -13,10 +13,14 @@
 
 mod admin;
 mod check;
+mod failover;
+mod health;
 mod keys;
+mod numbers;
 mod records;
 mod reload;
 mod reload_said;
+mod rotate;
 mod secrets;
 mod start;
 mod stop;
