@@ -20,14 +20,14 @@
 //! affinity: token recent sliding browser issuer ties settings standing shared* shared/address shared/breaker shared/keys shared/script
 //! guard: accounts credentials lease* login outcome rate settings shared* sharing* table transfers who
 //! spool: ledger file* settings
-//! upstream: verdict settings peer* live* probe*
+//! upstream: verdict settings peer* live* probe* inspect*
 //! discovery: fixed*
 //! download: goal facts takeover settings proof
 //! upload: takeover answer manifest driver* transfer*
 //! edge: settings guarded host scan oddity plan fault lost connection* exchange* snapshot gate* lookout* phases* answer* accept* deadline* readahead* entrance* listen* tls*
 //! config: mod* file table kind notes check problem unit settings
 //! app: mod* assemble* keys* reload* rotate* task* probes* drain*
-//! cli: mod* run* check* health*
+//! cli: mod* run* check* health* doctor* doctor/catalog doctor/finding doctor/release doctor/said doctor/told doctor/judge doctor/render
 //! <!-- /rooms -->
 //!
 //! # The walk of a request

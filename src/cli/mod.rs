@@ -3,10 +3,12 @@
 //! The room parses the command line, calls what it names and prints what came of it, as text for people or as
 //! JSON for programs. It never decides anything about requests or nodes, and it alone writes to the terminal.
 //!
-//! Exit codes: 0 good, 1 failed, 2 wrong usage or wrong configuration. Words: a *problem* is something wrong in
-//! the configuration file, with its place and what to write instead.
+//! Exit codes: 0 good, 1 failed, 2 wrong usage or wrong configuration; of the doctor 0 good, 1 warnings, 2 errors.
+//! Words: a *problem* is something wrong in the configuration file, with its place and what to write instead; a
+//! *finding* is something wrong in the world, with evidence and a remedy.
 
 mod check;
+mod doctor;
 mod health;
 mod run;
 
@@ -34,6 +36,8 @@ enum Verb {
     Check(Options),
     /// Asks the running pilotage of this configuration whether it can serve; for container health checks
     Health(health::Question),
+    /// Asks the nodes, Redis and this machine what is wrong, and says how to mend it
+    Doctor(doctor::DoctorOptions),
 }
 
 #[derive(Debug, Args)]
@@ -54,6 +58,7 @@ pub fn main() -> ExitCode {
         Verb::Run(options) => run::run(&options),
         Verb::Check(options) => check::check(&options),
         Verb::Health(options) => health::health(&options),
+        Verb::Doctor(options) => doctor::doctor(&options),
     }
 }
 

@@ -56,7 +56,8 @@ impl Secret {
         Self(text.trim_end_matches(['\r', '\n']).to_owned())
     }
 
-    pub(super) fn reveal(&self) -> &str {
+    /// The password itself, for whoever has to send it.
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 }

@@ -8,6 +8,7 @@
 pub mod access;
 pub mod address;
 pub mod breaker;
+pub mod examine;
 mod keeper;
 pub mod keys;
 mod link;
