@@ -12,6 +12,7 @@ mod bed;
 mod clients;
 mod core_recordings;
 mod direct;
+mod doctor;
 mod entrance;
 mod guard;
 mod harness;

@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn people_read_each_check_and_each_finding_in_full() {
-        let text = text(&report(), Style::Plain);
+        let told = text(&report(), Style::Plain);
         for said in [
             "ok       node-reach",
             "skipped  storage",
@@ -191,15 +191,15 @@ mod tests {
             "left behind:\n  a blob",
             "3 checks: 1 errors, 0 warnings, 0 notes, 1 skipped",
         ] {
-            assert!(text.contains(said), "{said}\n{text}");
+            assert!(told.contains(said), "{said}\n{told}");
         }
-        assert!(text.lines().all(|line| line.chars().count() <= COLUMNS));
-        assert!(!text.contains('\x1b'));
+        assert!(told.lines().all(|line| line.chars().count() <= COLUMNS));
+        assert!(!told.contains('\x1b'));
     }
 
     #[test]
     fn colours_are_for_terminals() {
-        assert!(super::text(&report(), Style::Coloured).contains("\x1b[1;31m"));
+        assert!(text(&report(), Style::Coloured).contains("\x1b[1;31m"));
     }
 
     #[test]

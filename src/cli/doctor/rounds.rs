@@ -124,7 +124,7 @@ impl Visit<'_> {
         let account = self.order.account.as_ref();
         let repository = self.order.repository.as_str();
         let tokens = tokens((&nodes, &told), &self.asker, account, repository).await;
-        let refused = !tokens.is_empty() && tokens.iter().all(|token| token.label.is_none());
+        let refused = !tokens.is_empty() && !tokens.iter().any(Token::is_known);
         let account = account.filter(|_| !refused).cloned();
         if let Some(account) = &account {
             told = greet(&nodes, &self.asker, &Credential::basic(account)).await;
@@ -172,9 +172,15 @@ impl Visit<'_> {
         if self.wants(&[Check::TokenKey]) {
             self.progress
                 .now("showing tokens of each node to the others");
-            let account = met.account.as_ref();
-            let shown = tokens::show(met.all(), &met.tokens, &self.asker, account).await;
-            let apart = |one: &str, other: &str| clock::are_apart(&met.readings, one, other);
+            let shown = tokens::show(met.all(), &met.tokens, &self.asker).await;
+            // Nodes refuse tokens from another time, or for another service, whatever key signed them.
+            let service = |node: &str| {
+                let told = met.told.iter().find(|told| told.node == node);
+                told.and_then(Told::challenge).map(|one| one.service)
+            };
+            let apart = |one: &str, other: &str| {
+                clock::are_apart(&met.readings, one, other) || service(one) != service(other)
+            };
             self.add(Check::TokenKey, token::token_key(&shown, apart));
         }
     }
@@ -209,10 +215,14 @@ impl Visit<'_> {
         if self.order.account.is_none() && !open {
             return self.skip(&PUSHING, "give --user, --password-file and --project");
         }
-        let said = met.tokens.iter();
-        let said: Vec<_> = said
-            .map(|one| (one.node.clone(), one.said.clone()))
-            .collect();
+        let said = met.tokens.iter().flat_map(|token| {
+            let answers = [
+                ("a token", Some(&token.said)),
+                (AT_HOME, token.at_home.as_ref()),
+            ];
+            answers.map(|(asked, said)| Some((token.node.as_str(), asked, said?)))
+        });
+        let said: Vec<_> = said.flatten().collect();
         if self.order.account.is_some() && met.account.is_none() {
             self.add(Check::Account, upload::account(&[], &said));
             return self.skip(&PUSHING[1..], "no node knows the account");
@@ -270,6 +280,7 @@ impl Visit<'_> {
     }
 }
 
+const AT_HOME: &str = "its own token at /v2/";
 const ALONE: &str = "there are no two nodes to compare";
 
 const REACHING: [Check; 4] = [

@@ -14,10 +14,21 @@ use super::told::Told;
 pub(super) struct Token {
     pub(super) node: String,
     pub(super) said: Said,
+    /// What the node itself said to its token at `/v2/`; nothing without an account. A wrong password gets a token
+    /// as well: one of nobody, which is refused here.
+    pub(super) at_home: Option<Said>,
     pub(super) label: Option<Label>,
     /// For requests to this node; nothing when it gave no token.
     pub(super) credential: Credential,
     pub(super) at_ms: i64,
+}
+
+impl Token {
+    /// Whether the node knows whose token it is.
+    pub(super) fn is_known(&self) -> bool {
+        let at_home = self.at_home.as_ref();
+        at_home.is_some_and(|said| said.status() == Some(200))
+    }
 }
 
 /// Asks each node that has a token service for a token. Without an account the token grants nothing.
@@ -59,10 +70,18 @@ async fn token(
             .find(|token| !token.is_empty())?;
         Some(token.to_owned())
     });
+    let label = text.as_deref().and_then(Label::of);
+    let credential = text.map_or_else(Credential::none, |text| Credential::bearer(&text));
+    let question = Question::get("/v2/").by(&credential);
+    let at_home = match account {
+        Some(_) => Some(asker.ask(&node.target, &question).await),
+        None => None,
+    };
     Some(Token {
         node: node.id.clone(),
-        label: text.as_deref().and_then(Label::of),
-        credential: text.map_or_else(Credential::none, |text| Credential::bearer(&text)),
+        at_home,
+        label,
+        credential,
         at_ms: said.answer().map_or_else(now_ms, |answer| answer.at_ms),
         said,
     })
@@ -73,7 +92,6 @@ pub(super) async fn show(
     (nodes, told): (&[Node], &[Told]),
     tokens: &[Token],
     asker: &Asker,
-    account: Option<&Account>,
 ) -> Vec<Shown> {
     let mut shown = Vec::new();
     for token in tokens {
@@ -81,7 +99,7 @@ pub(super) async fn show(
             continue;
         };
         let others = nodes.iter().filter(|node| node.id != token.node);
-        let others = others.filter(|_| account.is_some()).map(async |node| {
+        let others = others.filter(|_| token.is_known()).map(async |node| {
             let question = Question::get("/v2/").by(&token.credential);
             (node.id.clone(), asker.ask(&node.target, &question).await)
         });

@@ -3,10 +3,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose,
+    Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
@@ -59,15 +60,25 @@ impl Authority {
 
     /// A server certificate for these host names and addresses; the first is its common name.
     pub fn issue(&self, names: &[&str]) -> Certificate {
-        self.sign(names, ExtendedKeyUsagePurpose::ServerAuth)
+        self.issue_until(names, None)
+    }
+
+    /// The same, good until then.
+    pub fn issue_until(&self, names: &[&str], until: Option<SystemTime>) -> Certificate {
+        self.sign(names, ExtendedKeyUsagePurpose::ServerAuth, until)
     }
 
     /// A certificate a client can show.
     pub fn issue_client(&self, name: &str) -> Certificate {
-        self.sign(&[name], ExtendedKeyUsagePurpose::ClientAuth)
+        self.sign(&[name], ExtendedKeyUsagePurpose::ClientAuth, None)
     }
 
-    fn sign(&self, names: &[&str], purpose: ExtendedKeyUsagePurpose) -> Certificate {
+    fn sign(
+        &self,
+        names: &[&str],
+        purpose: ExtendedKeyUsagePurpose,
+        until: Option<SystemTime>,
+    ) -> Certificate {
         let names_owned = names
             .iter()
             .map(|name| (*name).to_owned())
@@ -76,6 +87,10 @@ impl Authority {
         params.distinguished_name = common_name(names[0]);
         params.extended_key_usages = vec![purpose];
         params.use_authority_key_identifier_extension = true;
+        if let Some(until) = until {
+            let since = until.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+            params.not_after = date_time_ymd(1970, 1, 1) + since;
+        }
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &*self.issuer).unwrap();
         Certificate {

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::certs::{Authority, Offer};
 use super::core::{Account, Database};
 use super::http::{Request, Target};
-use super::node::{Before, Ground, Node, Plan};
+use super::node::{Before, Common, Ground, Node, Plan};
 use super::ports::{self, Subnet};
 use super::process::{Process, Spec};
 use super::scratch::Scratch;
@@ -75,37 +75,35 @@ impl Builder {
         let redis_address = ports::free(subnet.host(250));
         let redis = start_redis(&scratch, redis_address).await;
         let database_folder = scratch.folder("database");
-        let database = Database::at(&database_folder);
-        for (name, public) in [
-            ("library", true),
-            ("lab", false),
-            ("open", true),
-            ("tiny", false),
-        ] {
-            // A folder that is used again has them already.
-            let _project = database.create_project(name, public);
-        }
+        let database = with_projects(&database_folder);
         let authority = Authority::new();
         let mut nodes = Vec::new();
         for number in 0..self.nodes {
             let host = subnet.host(number + 1);
             let name = format!("node-{}", number + 1);
+            let plan = self.plans.get(&number).unwrap_or(&self.common).clone();
+            let own_database = scratch.path().join(&name).join("database");
             let ground = Ground {
                 host,
                 folder: scratch.folder(&name),
                 storage: scratch.folder("storage"),
-                database: database_folder.clone(),
+                database: match plan.database {
+                    Common::Shared => database_folder.clone(),
+                    Common::Own => with_projects(&own_database).folder().to_path_buf(),
+                },
                 redis: redis_address,
                 redis_number: number + 2,
                 public_url: self.public_url.clone(),
-                certificate: authority.issue(&[
-                    &format!("{name}.pilotage.test"),
-                    PUBLIC_NAME,
-                    &host.to_string(),
-                ]),
+                certificate: authority.issue_until(
+                    &[
+                        &format!("{name}.pilotage.test"),
+                        PUBLIC_NAME,
+                        &host.to_string(),
+                    ],
+                    plan.certificate_until,
+                ),
                 name,
             };
-            let plan = self.plans.get(&number).unwrap_or(&self.common).clone();
             nodes.push(Node::start(plan, ground).await);
         }
         Cluster {
@@ -175,6 +173,20 @@ impl Cluster {
         self.redis.start_again();
         redis_answers(self.redis_address).await;
     }
+}
+
+/// A database with the projects that tests use. A folder that is used again has them already.
+fn with_projects(folder: &Path) -> Database {
+    let database = Database::at(folder);
+    for (name, public) in [
+        ("library", true),
+        ("lab", false),
+        ("open", true),
+        ("tiny", false),
+    ] {
+        let _project = database.create_project(name, public);
+    }
+    database
 }
 
 /// A token for the named repositories, from this node.

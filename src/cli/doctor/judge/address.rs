@@ -33,7 +33,7 @@ pub(in super::super) fn public_url(told: &[Told], frame: &Frame) -> Outcome {
         return Outcome::passed(format!("all say https://{}", frame.name()));
     };
     let nodes = listed(wrong.iter().map(|(one, ..)| one.node.as_str()));
-    let what = format!("{nodes} gives out another address than the public one");
+    let what = format!("another address than the public one is given out by {nodes}");
     let mut finding = Finding::new(Check::PublicUrl, Severity::Warning, what);
     let remedy = url_remedy(first.release, frame.name());
     for (one, asked, address) in wrong {
@@ -105,12 +105,12 @@ pub(in super::super) fn forwarded_proto(begun: &[(&Told, &Said)], frame: &Frame)
     let nodes = listed(wrong.iter().map(|(told, _)| told.node.as_str()));
     let (what, remedy) = if same_name {
         (
-            format!("{nodes} gives out upload addresses with http://"),
+            format!("upload addresses with http:// are given out by {nodes}"),
             proto_remedy(first.release),
         )
     } else {
         (
-            format!("{nodes} gives out upload addresses with another name"),
+            format!("upload addresses with another name are given out by {nodes}"),
             "take http.host out of the registry's config.yml (common/config/registry/config.yml), and let the node's \
              nginx pass the Host of the request on (proxy_set_header Host $http_host in location /v2/)"
                 .to_owned(),
@@ -190,7 +190,7 @@ mod tests {
             "https://10.0.0.12/service/token",
         ] {
             let finding = only(public_url(&[told("a"), with_realm("b", realm)], &frame()));
-            assert!(finding.what.starts_with("b gives"), "{}", finding.what);
+            assert!(finding.what.ends_with("given out by b"), "{}", finding.what);
             assert_eq!(finding.evidence.len(), 1);
             assert!(finding.remedy.contains("https://registry.example.com"));
         }

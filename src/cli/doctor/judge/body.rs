@@ -60,7 +60,7 @@ pub(in super::super) fn limit(announced: &[Announced]) -> Outcome {
         Severity::Warning
     };
     let nodes = listed(limited.iter().map(|one| one.node.as_str()));
-    let what = format!("{nodes} refuses layers above a certain size");
+    let what = format!("layers above a certain size are refused by {nodes}");
     let mut finding = Finding::new(Check::BodyLimit, severity, what);
     for one in &limited {
         for (bytes, said) in &one.sizes {
@@ -92,7 +92,7 @@ pub(in super::super) fn buffering(announced: &[Announced]) -> Outcome {
         };
     };
     let nodes = listed(waiting.iter().map(|one| one.node.as_str()));
-    let what = format!("{nodes} stores a layer before it passes it on");
+    let what = format!("layers are stored before they are passed on by {nodes}");
     let asked = "the head of an upload without credentials, and not one byte of it";
     let said = "waits for the body, where a node that streams refuses at once";
     Finding::new(Check::RequestBuffering, Severity::Warning, what)

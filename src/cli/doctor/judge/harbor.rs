@@ -16,7 +16,7 @@ pub(in super::super) fn api(told: &[Told], frame: &Frame) -> Outcome {
     let mute: Vec<_> = told.iter().filter(pinged).collect();
     if !mute.is_empty() {
         let nodes = listed(mute.iter().map(|one| one.node.as_str()));
-        let what = format!("{nodes} has no registry API");
+        let what = format!("there is no registry API on {nodes}");
         let said = mute.iter().map(|one| (one.node.as_str(), one.ping.words()));
         return Finding::new(Check::NodeApi, Severity::Error, what)
             .all_told("GET /v2/", said)

@@ -56,7 +56,8 @@ pub(in super::super) struct Shown {
 
 /// Whether tokens are good everywhere: by effect when an account was given, else by the names of the keys.
 ///
-/// Nodes whose clocks are `apart` refuse each other's tokens anyway; that is another finding.
+/// Nodes that are `apart`, by their clocks or the name of their service, refuse each other's tokens anyway; that is
+/// another finding.
 pub(in super::super) fn token_key(shown: &[Shown], apart: impl Fn(&str, &str) -> bool) -> Outcome {
     let Some(first) = shown.first() else {
         return Outcome::skipped("no node gave a token");

@@ -141,7 +141,7 @@ pub(in super::super) fn storage(pushes: &[Push]) -> Outcome {
     }
     if !slow.is_empty() {
         let nodes = listed(slow.iter().map(|((node, _), _)| *node));
-        let what = format!("{nodes} sees new blobs late");
+        let what = format!("new blobs are seen late by {nodes}");
         let finding = Finding::new(Check::Storage, Severity::Warning, what);
         findings.push(filled(finding, &slow).remedy(
             "mount NFS with lookupcache=positive or noac and a short actimeo; pilotage sends reads of what was just \
@@ -162,12 +162,12 @@ fn filled(finding: Finding, told: &[((&str, String), String)]) -> Finding {
 }
 
 /// Whether the account could push, on every node.
-pub(in super::super) fn account(pushes: &[Push], tokens: &[(String, Said)]) -> Outcome {
+pub(in super::super) fn account(pushes: &[Push], tokens: &[(&str, &str, &Said)]) -> Outcome {
     let failed = |said: &Said| !matches!(said.status(), Some(200..=299));
     let mut refused: Vec<_> = tokens
         .iter()
-        .filter(|(_, said)| failed(said))
-        .map(|(node, said)| (node.as_str(), "a token", said.words()))
+        .filter(|(.., said)| failed(said))
+        .map(|(node, asked, said)| (*node, *asked, said.words()))
         .collect();
     for push in pushes {
         if failed(&push.begun) {
@@ -181,7 +181,7 @@ pub(in super::super) fn account(pushes: &[Push], tokens: &[(String, Said)]) -> O
         return Outcome::passed("can pull and push on every node");
     }
     let nodes = listed(refused.iter().map(|(node, ..)| *node));
-    let what = format!("{nodes} does not let the account push");
+    let what = format!("the account cannot push on {nodes}");
     refused
         .into_iter()
         .fold(
@@ -264,7 +264,8 @@ mod tests {
     fn an_account_that_one_node_refuses_is_found_there() {
         let good = push(answer(204, &[], ""), None, Read::After(3));
         assert!(matches!(account(&[good], &[]), Outcome::Passed(_)));
-        let tokens = [("b".to_owned(), answer(401, &[], ""))];
+        let said = answer(401, &[], "");
+        let tokens = [("b", "a token", &said)];
         assert_eq!(account(&[], &tokens).severity(), Some(Severity::Error));
     }
 }

@@ -9,6 +9,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
 use crate::affinity::settings::Place;
+use crate::affinity::token::parse_keys;
 use crate::config::Settings;
 
 use super::super::catalog::Check;
@@ -30,9 +31,16 @@ pub(super) fn key_files(settings: &Settings) -> Outcome {
             open.push((path, mode));
         }
     }
+    let mut findings = Vec::from_iter(sealing(settings));
     if open.is_empty() {
-        return Outcome::passed(format!("{seen} files, for their owner and group alone"));
+        let seen = format!("{seen} files, for their owner and group alone");
+        return Outcome::of(findings, seen);
     }
+    findings.push(unguarded(&open));
+    Outcome::Found(findings)
+}
+
+fn unguarded(open: &[(PathBuf, u32)]) -> Finding {
     let paths: Vec<_> = open
         .iter()
         .map(|(path, _)| path.display().to_string())
@@ -54,7 +62,23 @@ pub(super) fn key_files(settings: &Settings) -> Outcome {
             "chgrp pilotage {0} && chmod 640 {0}, and write the new mode into what renews them",
             paths.join(" ")
         ))
-        .into()
+}
+
+/// The keys that seal upload addresses, if they cannot be used.
+fn sealing(settings: &Settings) -> Option<Finding> {
+    let path = settings.affinity.key_file.as_ref()?;
+    let read = std::fs::read_to_string(path).map_err(|error| error.to_string());
+    let why = read
+        .and_then(|text| parse_keys(&text).map_err(|error| error.to_string()))
+        .err()?;
+    let what = "the keys that seal upload addresses cannot be used";
+    let finding = Finding::new(Check::KeyFiles, Severity::Error, what)
+        .told(path.display().to_string(), "[affinity] key_file", why)
+        .remedy(
+            "openssl rand -base64 32 makes a key: write it into that file, one on a line and the newest first, the same \
+             on every instance, readable for the user that pilotage runs as",
+        );
+    Some(finding)
 }
 
 fn secrets(settings: &Settings) -> Vec<PathBuf> {

@@ -285,7 +285,7 @@ impl Drop for Balancer {
 
 /// What marks a credential, a token, a cookie or the state of an upload in any test: passwords of
 /// all accounts, the words before credentials, the beginning of every JSON web token.
-const SECRETS: [&str; 16] = [
+pub const SECRETS: [&str; 16] = [
     "Harbor12345",
     "Builder12345",
     "Dev12345x",

@@ -76,7 +76,7 @@ impl Destination {
 }
 
 /// The machine's own hosts file with one name more.
-fn hosts(name: &str, address: &str) -> String {
+pub fn hosts(name: &str, address: &str) -> String {
     let present = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
     format!("127.0.0.1 localhost\n{address} {name}\n{present}")
 }

@@ -136,7 +136,8 @@ fn challenge<B>(core: &Core, request: &Request<B>, needs: &[Need]) -> String {
     } else {
         format!(",scope=\"{scopes}\"")
     };
-    format!("Bearer realm=\"{realm}\",service=\"harbor-registry\"{scope}")
+    let service = &core.config.service;
+    format!("Bearer realm=\"{realm}\",service=\"{service}\"{scope}")
 }
 
 /// Where the token service is said to be. A `Host` that is the inner address of core gets the inner

@@ -234,6 +234,7 @@ fn list_projects(core: &Core, request: &Request<Incoming>, identity: &Identity) 
             json!({
                 "project_id": project.id,
                 "name": project.name,
+                "creation_time": project.made,
                 "metadata": { "public": project.public.to_string() },
             })
         })

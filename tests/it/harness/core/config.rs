@@ -32,6 +32,10 @@ pub struct Config {
     pub certificate: PathBuf,
     pub key_name: KeyName,
     pub csrf_key: String,
+    /// How far its clock is ahead, in seconds.
+    pub clock: i64,
+    /// What its token service calls itself.
+    pub service: String,
 }
 
 /// Where the sessions of browsers are kept.

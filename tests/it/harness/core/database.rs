@@ -4,6 +4,7 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,6 +20,8 @@ pub struct Project {
     pub id: usize,
     pub name: String,
     pub public: bool,
+    /// When it was made, to the nanosecond.
+    pub made: String,
 }
 
 /// What the database says while it is away.
@@ -33,6 +36,11 @@ impl Database {
         Self {
             folder: folder.to_path_buf(),
         }
+    }
+
+    /// Where it lies.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Takes it away from all nodes, or gives it back.
@@ -61,6 +69,7 @@ impl Database {
             id,
             name: name.to_owned(),
             public,
+            made: made_now(),
         };
         let file = self.project_file(name);
         let mut created = OpenOptions::new()
@@ -149,6 +158,18 @@ impl Database {
             .join(flat(repository))
             .join(flat(subject))
     }
+}
+
+/// The time as the database keeps it.
+fn made_now() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let seconds = i64::try_from(since.as_secs()).unwrap();
+    let text = super::token::date(seconds);
+    format!(
+        "{}.{:09}Z",
+        text.trim_end_matches('Z'),
+        since.subsec_nanos()
+    )
 }
 
 /// A name as one file name.

@@ -30,7 +30,7 @@ use std::sync::{Arc, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::header::{HeaderValue, SET_COOKIE};
+use hyper::header::{DATE, HeaderValue, SET_COOKIE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request};
@@ -142,6 +142,10 @@ async fn respond(core: &Core, mut request: Request<Incoming>) -> Answer {
         None => answer_in_session(core, request).await,
     };
     answer.headers_mut().insert("x-request-id", id);
+    if core.config.clock != 0 {
+        let date = HeaderValue::from_str(&token::http_date(core)).unwrap();
+        answer.headers_mut().insert(DATE, date);
+    }
     answer
 }
 

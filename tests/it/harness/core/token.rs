@@ -11,7 +11,6 @@ use super::answer::{self, Answer};
 use super::identity::{self, Access, Identity};
 use super::session::Session;
 
-const SERVICE: &str = "harbor-registry";
 const ISSUER: &str = "harbor-token-issuer";
 /// How far the clocks of nodes may be apart.
 const LEEWAY_SECONDS: i64 = 60;
@@ -31,7 +30,7 @@ pub(super) async fn respond(core: &Core, request: &Request<Incoming>) -> Answer 
         .iter()
         .find(|(name, _)| name == "service")
         .map_or("", |(_, value)| value);
-    if service != SERVICE {
+    if service != core.config.service {
         let text = format!("Unable to handle service: {service}");
         return answer::text(400, "text/plain; charset=utf-8", text);
     }
@@ -76,11 +75,11 @@ fn granted(core: &Core, identity: &Identity, scope: &str) -> Option<Access> {
 }
 
 fn issue(core: &Core, identity: &Identity, access: &[Access]) -> Value {
-    let now = now();
+    let now = now(core);
     let life = core.switches().token_seconds;
     let mut claims = json!({
         "iss": ISSUER,
-        "aud": SERVICE,
+        "aud": core.config.service,
         "exp": now + life,
         "nbf": now.min(now + life) - 1,
         "iat": now.min(now + life),
@@ -103,14 +102,14 @@ pub(super) fn check(core: &Core, token: &str) -> Identity {
     let Some(claims) = core.signer.verify(token) else {
         return Identity::Nobody;
     };
-    let now = now();
+    let now = now(core);
     let in_time = claims["exp"]
         .as_i64()
         .is_some_and(|end| now <= end + LEEWAY_SECONDS)
         && claims["nbf"]
             .as_i64()
             .is_some_and(|start| start - LEEWAY_SECONDS <= now);
-    if !in_time || claims["aud"] != SERVICE || claims["iss"] != ISSUER {
+    if !in_time || claims["aud"] != core.config.service.as_str() || claims["iss"] != ISSUER {
         return Identity::Nobody;
     }
     Identity::Token {
@@ -150,9 +149,26 @@ fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-fn now() -> i64 {
+/// The time by the clock of this node.
+fn now(core: &Core) -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    i64::try_from(since.as_secs()).unwrap()
+    i64::try_from(since.as_secs()).unwrap() + core.config.clock
+}
+
+/// The time of this node as a header has it.
+pub(super) fn http_date(core: &Core) -> String {
+    let now = now(core);
+    let day = usize::try_from(now.div_euclid(86_400).rem_euclid(7)).unwrap();
+    let weekday = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"][day];
+    let text = date(now);
+    let (year, month, rest) = (&text[..4], &text[5..7], &text[8..19]);
+    let months = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    let at = 3 * (month.parse::<usize>().unwrap() - 1);
+    let (day, clock) = rest.split_once('T').unwrap();
+    format!(
+        "{weekday}, {day} {} {year} {clock} GMT",
+        &months[at..at + 3]
+    )
 }
 
 /// A time in RFC 3339.

@@ -8,6 +8,7 @@ mod parts;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use self::parts::{start_core, start_registry};
 use super::certs::Certificate;
@@ -73,7 +74,18 @@ pub struct Plan {
     /// The provider of single sign-on.
     pub provider: Option<SocketAddr>,
     pub storage: Common,
+    pub database: Common,
     pub before: Before,
+    /// How far its clock is ahead, in seconds.
+    pub clock: i64,
+    /// nginx's `client_max_body_size` and `proxy_request_buffering`.
+    pub body_limit: &'static str,
+    pub buffering: &'static str,
+    /// What an HTTPS node speaks, and when its certificate ends.
+    pub protocols: &'static str,
+    pub certificate_until: Option<SystemTime>,
+    /// What its token service calls itself.
+    pub service: &'static str,
 }
 
 impl Default for Plan {
@@ -90,7 +102,14 @@ impl Default for Plan {
             sessions: Keeping::Redis,
             provider: None,
             storage: Common::Shared,
+            database: Common::Shared,
             before: Before::Link,
+            clock: 0,
+            body_limit: "0",
+            buffering: "off",
+            protocols: "TLSv1.2 TLSv1.3",
+            certificate_until: None,
+            service: "harbor-registry",
         }
     }
 }

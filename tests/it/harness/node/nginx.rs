@@ -58,7 +58,10 @@ fn front(plan: &Plan, ground: &Ground, addresses: &Addresses, folder: &Path) -> 
         Entrance::Http => (String::new(), ""),
         Entrance::Https | Entrance::Redirecting => {
             ground.certificate.write(folder, "node");
-            let known = [("folder", folder.to_str().unwrap())];
+            let known = [
+                ("folder", folder.to_str().unwrap()),
+                ("protocols", plan.protocols),
+            ];
             let secure = filled(include_str!("templates/secure.conf"), &known);
             (secure, "proxy_cookie_path / \"/; HttpOnly; Secure\";")
         }
@@ -94,6 +97,17 @@ fn front(plan: &Plan, ground: &Ground, addresses: &Addresses, folder: &Path) -> 
         ("portal", &portal),
         ("listen", &listen),
         ("secure", &secure),
+        ("limit", plan.body_limit),
+        ("buffering", plan.buffering),
+        // nginx tells its own time unless it is told to tell core's.
+        (
+            "date",
+            if plan.clock == 0 {
+                ""
+            } else {
+                "proxy_pass_header Date;"
+            },
+        ),
     ];
     let servers = filled(include_str!("templates/front.conf"), &known);
     match plan.entrance {

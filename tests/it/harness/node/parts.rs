@@ -49,6 +49,8 @@ pub(super) fn start_core(plan: &Plan, ground: &Ground, addresses: &Addresses) ->
         certificate: keys.certificate,
         key_name: plan.key_name,
         csrf_key: plan.csrf_key.clone(),
+        clock: plan.clock,
+        service: plan.service.to_owned(),
     };
     let file = ground.folder.join("core.json");
     std::fs::write(&file, serde_json::to_vec_pretty(&config).unwrap()).unwrap();
