@@ -56,9 +56,10 @@ pub(super) async fn reach(settings: &[NodeSettings], asker: &Asker) -> Reached {
         let own = findings.iter().filter(|finding| finding.check == check);
         let own: Vec<_> = own.cloned().collect();
         let concerns = secure || !matches!(check, Check::NodeTls | Check::NodeCertificate);
-        let outcome = match own.is_empty() && !concerns {
-            true => Outcome::skipped("no node is spoken to over TLS"),
-            false => Outcome::of(own, words),
+        let outcome = if own.is_empty() && !concerns {
+            Outcome::skipped("no node is spoken to over TLS")
+        } else {
+            Outcome::of(own, words)
         };
         (check, outcome)
     };

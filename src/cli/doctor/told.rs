@@ -1,5 +1,7 @@
 //! What was gathered from each node, for the judges to compare.
 
+use std::collections::BTreeSet;
+
 use crate::upstream::settings::ProbeKind;
 
 use super::release::Release;
@@ -78,10 +80,10 @@ pub(super) fn all_alike<T: PartialEq>(values: impl IntoIterator<Item = T>) -> bo
     values.all(|value| Some(&value) == first.as_ref())
 }
 
-/// Names, as a sentence lists them.
+/// Names, each once, as a sentence lists them.
 pub(super) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    let mut names: Vec<_> = names.into_iter().collect();
-    names.dedup();
+    let names: BTreeSet<_> = names.into_iter().collect();
+    let names: Vec<_> = names.into_iter().collect();
     match names.split_last() {
         None => String::new(),
         Some((last, [])) => (*last).to_owned(),
@@ -138,7 +140,7 @@ mod tests {
     #[test]
     fn names_are_listed_as_in_a_sentence() {
         assert_eq!(listed(["a"]), "a");
-        assert_eq!(listed(["a", "b", "c"]), "a, b and c");
+        assert_eq!(listed(["c", "a", "b", "a"]), "a, b and c");
     }
 
     #[test]

@@ -35,7 +35,7 @@ async fn a_public_name_that_no_certificate_covers_is_found() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_of_ours_that_ends_or_fits_no_key_is_found() {
     let clinic = lone().await;
-    let day = Duration::from_secs(86_400);
+    let day = Duration::from_hours(24);
     let soon = SystemTime::now() + day * 4 + Duration::from_mins(10);
     replace(&clinic, &[PUBLIC_NAME], Some(soon));
     let diagnosis = clinic.examine(&[]).await;
@@ -157,7 +157,7 @@ async fn a_port_that_another_program_has_is_found() {
     let address = taken.local_addr().unwrap();
     std::thread::spawn(move || {
         for stream in taken.incoming() {
-            drop(stream)
+            drop(stream);
         }
     });
     clinic.config.set_listener("address", address.to_string());

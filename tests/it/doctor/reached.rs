@@ -119,7 +119,7 @@ async fn each_reason_to_distrust_a_certificate_is_said() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_that_is_over_is_found() {
-    let over = SystemTime::now() - Duration::from_secs(5 * 86_400);
+    let over = SystemTime::now() - Duration::from_hours(5 * 24);
     let clinic = secure(|plan| plan.certificate_until = Some(over)).await;
     let diagnosis = clinic.examine(&[]).await;
     names(
@@ -130,7 +130,7 @@ async fn a_certificate_that_is_over_is_found() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_that_ends_soon_is_found() {
-    let soon = SystemTime::now() + Duration::from_secs(5 * 86_400 + 3600);
+    let soon = SystemTime::now() + Duration::from_hours(5 * 24 + 1);
     let clinic = secure(|plan| plan.certificate_until = Some(soon)).await;
     let diagnosis = clinic.examine(&[]).await;
     names(

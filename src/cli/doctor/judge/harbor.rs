@@ -7,7 +7,7 @@ use crate::upstream::settings::ProbeKind;
 use super::super::catalog::Check;
 use super::super::finding::{Finding, Outcome, Severity};
 use super::super::release::{Release, version};
-use super::super::said::Said;
+use super::super::said::{Answer, Said};
 use super::super::told::{Frame, Told, all_alike, listed};
 
 /// Whether each node has the API that the operator expects, and all have the same.
@@ -66,7 +66,7 @@ pub(in super::super) fn api(told: &[Told], frame: &Frame) -> Outcome {
 }
 
 fn api_version(one: &Told) -> String {
-    let document = one.api_version.with(200).and_then(|answer| answer.json());
+    let document = one.api_version.with(200).and_then(Answer::json);
     let version = document
         .as_ref()
         .and_then(|all| all.get("version")?.as_str());
@@ -80,7 +80,7 @@ pub(in super::super) fn release(told: &[Told]) -> Outcome {
         .filter_map(|one| Some((one.node.as_str(), version(&one.info)?)))
         .collect();
     let Some((_, first)) = versions.first() else {
-        return Outcome::skipped("nodes tell their release only to an account: give --user");
+        return Outcome::skipped("no node tells its release; only an account is told (--user)");
     };
     if all_alike(versions.iter().map(|(_, version)| version)) {
         return Outcome::passed(format!("{first} on all nodes"));

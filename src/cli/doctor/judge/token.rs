@@ -35,7 +35,8 @@ impl Label {
             let der = STANDARD.decode(certificate).ok()?;
             let digest = ring::digest::digest(&ring::digest::SHA256, &der);
             let start = digest.as_ref().iter().take(8);
-            Some(start.map(|byte| format!("{byte:02x}")).collect())
+            let start: Vec<_> = start.map(|byte| format!("{byte:02x}")).collect();
+            Some(start.concat())
         });
         Some(Self {
             key: key.filter(|key| key.len() <= 100 && key.is_ascii()),

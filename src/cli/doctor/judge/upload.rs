@@ -122,7 +122,7 @@ pub(in super::super) fn storage(pushes: &[Push]) -> Outcome {
                 }
                 Read::Never(said) => missing.push((place, said.words())),
                 Read::Other => {
-                    missing.push((place, "other bytes under the same digest".to_owned()))
+                    missing.push((place, "other bytes under the same digest".to_owned()));
                 }
             }
         }

@@ -110,20 +110,15 @@ pub(super) async fn spool(settings: &Settings) -> Outcome {
         disk_share: settings.spool.disk_share,
     };
     let looking = spawn_blocking(move || look(&folder));
-    match timeout(PATIENCE, looking).await {
-        Ok(Ok(ground)) => judged(&ground, allowed),
-        Ok(Err(_)) | Err(_) => {
-            let folder = settings.spool.folder.display().to_string();
-            Finding::new(
-                Check::Spool,
-                Severity::Error,
-                "the disk of the spool does not answer",
-            )
-            .told(folder, "32 MiB, written through", "not done in time")
-            .remedy("look at the disk (dmesg, mount), or give [spool] folder on another one")
-            .into()
-        }
+    if let Ok(Ok(ground)) = timeout(PATIENCE, looking).await {
+        return judged(&ground, allowed);
     }
+    let folder = settings.spool.folder.display().to_string();
+    let what = "the disk of the spool does not answer";
+    Finding::new(Check::Spool, Severity::Error, what)
+        .told(folder, "32 MiB, written through", "not done in time")
+        .remedy("look at the disk (dmesg, mount), or give [spool] folder on another one")
+        .into()
 }
 
 fn look(folder: &Path) -> Ground {
