@@ -66,6 +66,8 @@ enum Body {
     Whole(Bytes),
     /// So many bytes are promised, and none is sent.
     Announced(u64),
+    /// Sent only after a pause, unless there is an answer before.
+    Late(Bytes, Duration),
 }
 
 impl Question {
@@ -103,6 +105,11 @@ impl Question {
         self
     }
 
+    pub(super) fn late(mut self, body: Bytes, pause: Duration) -> Self {
+        self.body = Body::Late(body, pause);
+        self
+    }
+
     fn head(&self, host: &str) -> pingora::Result<RequestHeader> {
         let mut head = RequestHeader::build(self.method.clone(), self.path.as_bytes(), Some(10))?;
         head.insert_header(header::HOST, host)?;
@@ -119,7 +126,9 @@ impl Question {
         let length = match &self.body {
             Body::None if self.method == Method::GET || self.method == Method::HEAD => None,
             Body::None => Some(0),
-            Body::Whole(bytes) => Some(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
+            Body::Whole(bytes) | Body::Late(bytes, _) => {
+                Some(u64::try_from(bytes.len()).unwrap_or(u64::MAX))
+            }
             Body::Announced(bytes) => Some(*bytes),
         };
         if let Some(length) = length {
@@ -193,6 +202,12 @@ impl Asker {
                 }
             }
             Body::Announced(_) => {}
+            Body::Late(bytes, pause) => {
+                let early = timeout(*pause, push.head()).await;
+                if early.is_err() && push.send(bytes.clone()).await.is_ok() {
+                    let _answered = push.end().await;
+                }
+            }
         }
         let (status, headers) = {
             let head = push.head().await?;
@@ -202,7 +217,7 @@ impl Asker {
         let at_ms = now_ms().saturating_sub(millis(took / 2));
         let body = match question.body {
             Body::Announced(_) => Bytes::new(),
-            Body::None | Body::Whole(_) => push.body(LONGEST).await?,
+            Body::None | Body::Whole(_) | Body::Late(..) => push.body(LONGEST).await?,
         };
         Ok(Answer {
             status,
@@ -224,7 +239,7 @@ fn millis(time: Duration) -> i64 {
 }
 
 /// A node that is well answers small questions within milliseconds, and a wrong password within two seconds.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest list of projects that is compared.
 const LONGEST: usize = 1 << 20;
 const AGENT: &str = concat!("pilotage-doctor/", env!("CARGO_PKG_VERSION"));

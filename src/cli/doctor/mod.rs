@@ -26,6 +26,7 @@ use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -65,6 +66,10 @@ pub(super) struct DoctorOptions {
     /// The project that the small pushes go to
     #[arg(long, value_name = "PROJECT")]
     project: Option<String>,
+    /// Lets a small push rest for so many seconds on each node, to find time limits on the way
+    #[arg(long, value_name = "SECONDS", requires = "user",
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pause: Option<u64>,
 }
 
 /// Looks at everything that was asked for, and prints it.
@@ -125,6 +130,7 @@ fn order(options: &DoctorOptions) -> Result<Order, String> {
         wanted: wanted.difference(&skipped).copied().collect(),
         account,
         repository,
+        pause: options.pause.map(Duration::from_secs),
     })
 }
 

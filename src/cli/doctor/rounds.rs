@@ -1,6 +1,7 @@
 //! The rounds of a visit: each asks what it needs, and hands what it heard to the judges.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::config::Settings;
 
@@ -28,6 +29,8 @@ pub(super) struct Order {
     pub(super) account: Option<Account>,
     /// Where the small pushes go.
     pub(super) repository: String,
+    /// How long a push rests on each node.
+    pub(super) pause: Option<Duration>,
 }
 
 /// Makes every wanted check.
@@ -117,6 +120,7 @@ impl Visit<'_> {
         self.judge_bodies(&met).await;
         self.judge_sessions(&met).await;
         self.judge_pushes(&met).await;
+        self.judge_time(&met).await;
     }
 
     async fn meet(&self, nodes: Vec<Node>) -> Met {
@@ -143,16 +147,40 @@ impl Visit<'_> {
     /// What every node tells by itself.
     fn judge_each(&mut self, met: &Met) {
         let told = &met.told;
+        self.add(Check::NodeApi, harbor::api(told, &self.frame));
+        self.add(Check::NodeHealth, health::health(told));
+        self.add(Check::PublicUrl, address::public_url(told, &self.frame));
+        self.add(Check::Clocks, clock::clocks(&met.readings));
+    }
+
+    /// Time limits: ours, those of old releases, and, where a pause was ordered, those on the way.
+    async fn judge_time(&mut self, met: &Met) {
         let limits = OurLimits {
             commit: self.settings.timeouts.commit,
             write: self.settings.timeouts.write,
             read: self.settings.timeouts.read,
         };
-        self.add(Check::NodeApi, harbor::api(told, &self.frame));
-        self.add(Check::NodeHealth, health::health(told));
-        self.add(Check::PublicUrl, address::public_url(told, &self.frame));
-        self.add(Check::Clocks, clock::clocks(&met.readings));
-        self.add(Check::Timeouts, time_limit::timeouts(limits, told));
+        let mut held = Vec::new();
+        if let Some(pause) = self.order.pause.filter(|_| self.wants(&[Check::Timeouts])) {
+            self.progress.now("letting a push pause on each node");
+            let mut left = Vec::new();
+            let pusher = self.pusher(met);
+            held = pusher.hold_all(&met.nodes, pause, &mut left).await;
+            self.report.left.extend(left);
+        }
+        self.add(
+            Check::Timeouts,
+            time_limit::timeouts(limits, &met.told, &held),
+        );
+    }
+
+    fn pusher<'m>(&'m self, met: &'m Met) -> Pusher<'m> {
+        Pusher {
+            asker: &self.asker,
+            account: met.account.as_ref(),
+            tokens: &met.tokens,
+            repository: self.order.repository.clone(),
+        }
     }
 
     /// What shows only when two are compared.
@@ -228,13 +256,9 @@ impl Visit<'_> {
             return self.skip(&PUSHING[1..], "no node knows the account");
         }
         self.progress.now("pushing a few bytes through each node");
-        let pusher = Pusher {
-            asker: &self.asker,
-            account: met.account.as_ref(),
-            tokens: &met.tokens,
-            repository: self.order.repository.clone(),
-        };
-        let pushes = pusher.push_all(met.all(), &mut self.report.left).await;
+        let mut left = Vec::new();
+        let pushes = self.pusher(met).push_all(met.all(), &mut left).await;
+        self.report.left.extend(left);
         let begun = met.told.iter().zip(&pushes);
         let begun: Vec<_> = begun.map(|(told, push)| (told, &push.begun)).collect();
         self.add(

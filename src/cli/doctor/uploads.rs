@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use http::Method;
 use ring::digest;
 use tokio::time::{Instant, sleep};
 
-use super::ask::{Account, Asker, Credential, Question};
+use super::ask::{Account, Asker, Credential, PATIENCE, Question};
+use super::judge::time_limit::Held;
 use super::judge::upload::{Elsewhere, Push, Read};
 use super::reach::Node;
 use super::said::Said;
@@ -160,16 +162,78 @@ impl Pusher<'_> {
         }
     }
 
+    /// Begins an upload on each node, and lets it wait for so long before its bytes come.
+    pub(super) async fn hold_all(
+        &self,
+        nodes: &[Node],
+        pause: Duration,
+        left: &mut Vec<String>,
+    ) -> Vec<Held> {
+        let held = join_all(nodes.iter().map(|node| self.hold(node, pause))).await;
+        let mut all = Vec::new();
+        for (node, (held, upload, blob)) in nodes.iter().zip(held) {
+            let Some(upload) = upload else {
+                continue;
+            };
+            let ended = match held
+                .said
+                .with(202)
+                .and_then(|answer| answer.header("location"))
+            {
+                Some(next) => self.end(node, path_of(next), &blob).await.status(),
+                None => None,
+            };
+            if ended == Some(201) {
+                self.remove_blob(node, &blob, left).await;
+            } else {
+                self.cancel(node, &upload, left).await;
+            }
+            all.push(held);
+        }
+        all
+    }
+
+    async fn hold(&self, node: &Node, pause: Duration) -> (Held, Option<String>, Blob) {
+        let blob = Blob::new(&node.id);
+        let path = format!("/v2/{}/blobs/uploads/", self.repository);
+        let begun = self.ask(node, Question::new(Method::POST, path)).await;
+        let location = begun.with(202).and_then(|answer| answer.header("location"));
+        let upload = location.map(|location| path_of(location).to_owned());
+        let said = match &upload {
+            None => begun.clone(),
+            Some(upload) => {
+                let question = Question::new(Method::PATCH, upload.as_str())
+                    .header("Content-Type", OCTETS)
+                    .late(blob.bytes.clone(), pause)
+                    .by(&self.credential(node));
+                let patience = pause + PATIENCE;
+                self.asker
+                    .ask_within(&node.target, &question, patience)
+                    .await
+            }
+        };
+        let node = node.id.clone();
+        (Held { node, pause, said }, upload, blob)
+    }
+
+    async fn end(&self, node: &Node, upload: &str, blob: &Blob) -> Said {
+        let sign = if upload.contains('?') { '&' } else { '?' };
+        let path = format!("{upload}{sign}digest={}", blob.digest);
+        self.ask(node, Question::new(Method::PUT, path)).await
+    }
+
     async fn ask(&self, node: &Node, question: Question) -> Said {
+        let question = question.by(&self.credential(node));
+        self.asker.ask(&node.target, &question).await
+    }
+
+    fn credential(&self, node: &Node) -> Credential {
         let own = self.tokens.iter().find(|token| token.node == node.id);
-        let credential = match (own, self.account) {
+        match (own, self.account) {
             (Some(token), _) => token.credential.clone(),
             (None, Some(account)) => Credential::basic(account),
             (None, None) => Credential::none(),
-        };
-        self.asker
-            .ask(&node.target, &question.by(&credential))
-            .await
+        }
     }
 }
 

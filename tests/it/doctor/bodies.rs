@@ -1,6 +1,7 @@
 //! Large layers before a node's nginx.
 
 use super::{Clinic, names};
+use crate::harness::core::Account;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_on_bodies_is_found_with_what_passes() {
@@ -37,4 +38,22 @@ async fn a_node_that_buffers_requests_is_found() {
             "proxy_request_buffering off",
         ],
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_may_not_pause_is_found_when_that_is_tried() {
+    let clinic = Clinic::open(|builder| builder.node(1, |plan| plan.body_timeout = "1s")).await;
+    clinic.examine_as(Account::ADMIN, &[]).await.is_clean();
+    let diagnosis = clinic.examine_as(Account::ADMIN, &["--pause", "3"]).await;
+    let finding = diagnosis.only("timeouts", "warning");
+    names(
+        finding,
+        &[
+            "pauses for 3 s",
+            "node-2",
+            "client_body_timeout",
+            "HTTPRoute",
+        ],
+    );
+    assert_eq!(diagnosis.value["left_behind"].as_array().unwrap().len(), 0);
 }

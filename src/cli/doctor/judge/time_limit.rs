@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::super::catalog::Check;
 use super::super::finding::{Finding, Outcome, Severity};
+use super::super::said::Said;
 use super::super::told::{Told, listed};
 
 /// Those of our own limits that a large layer meets.
@@ -14,9 +15,19 @@ pub(in super::super) struct OurLimits {
     pub(in super::super) read: Duration,
 }
 
+/// A push that paused, and what became of it.
+#[derive(Debug, Clone)]
+pub(in super::super) struct Held {
+    pub(in super::super) node: String,
+    pub(in super::super) pause: Duration,
+    /// To the PATCH whose bytes came late.
+    pub(in super::super) said: Said,
+}
+
 /// Whether a large layer has the time it needs.
-pub(in super::super) fn timeouts(ours: OurLimits, told: &[Told]) -> Outcome {
+pub(in super::super) fn timeouts(ours: OurLimits, told: &[Told], held: &[Held]) -> Outcome {
     let mut findings = Vec::new();
+    findings.extend(given_up(held));
     let wanted = [
         ("commit_timeout", ours.commit, COMMIT, "15m"),
         ("write_timeout", ours.write, STALL, "60s"),
@@ -53,7 +64,31 @@ pub(in super::super) fn timeouts(ours: OurLimits, told: &[Told]) -> Outcome {
                 ),
         );
     }
-    Outcome::of(findings, "a commit may take 5 minutes or more")
+    let seen = match held.first() {
+        Some(held) => format!("a push may pause for {} s", held.pause.as_secs()),
+        None => "ours are long enough; --pause tries those of the nodes".to_owned(),
+    };
+    Outcome::of(findings, seen)
+}
+
+/// Pushes that somebody gave up while they paused.
+fn given_up(held: &[Held]) -> Option<Finding> {
+    let cut: Vec<_> = held
+        .iter()
+        .filter(|one| one.said.status() != Some(202))
+        .collect();
+    let pause = cut.first()?.pause.as_secs();
+    let nodes = listed(cut.iter().map(|one| one.node.as_str()));
+    let what = format!("a push that pauses for {pause} s is given up on the way to {nodes}");
+    let said = cut.iter().map(|one| (one.node.as_str(), one.said.words()));
+    let finding = Finding::new(Check::Timeouts, Severity::Warning, what)
+        .all_told("PATCH of an upload whose bytes came after the pause", said)
+        .remedy(
+            "raise client_body_timeout in common/config/nginx/nginx.conf of that node, and the limits of every proxy \
+             between: timeouts.request: 0s in an HTTPRoute of the Gateway API, respondingTimeouts.readTimeout: 0 in \
+             Traefik, proxy-read-timeout and proxy-send-timeout of an ingress, timeout client and server in HAProxy",
+        );
+    Some(finding)
 }
 
 /// A layer of 40 GB is hashed and copied for minutes.
@@ -66,6 +101,7 @@ const READ: Duration = Duration::from_secs(5);
 #[cfg(test)]
 mod tests {
     use super::super::super::release::Release;
+    use super::super::super::said::answer;
     use super::super::super::told::told;
     use super::*;
 
@@ -77,21 +113,42 @@ mod tests {
 
     #[test]
     fn short_limits_of_ours_are_named_by_their_key() {
-        assert!(matches!(timeouts(GOOD, &[told("a")]), Outcome::Passed(_)));
+        assert!(matches!(
+            timeouts(GOOD, &[told("a")], &[]),
+            Outcome::Passed(_)
+        ));
         let short = OurLimits {
             commit: Duration::from_secs(20),
             ..GOOD
         };
-        let Outcome::Found(all) = timeouts(short, &[]) else {
+        let Outcome::Found(all) = timeouts(short, &[], &[]) else {
             panic!()
         };
         assert!(all.len() == 1 && all[0].what.contains("commit_timeout"));
     }
 
     #[test]
+    fn a_push_that_is_given_up_while_it_pauses_is_a_warning() {
+        let held = |status: u16| Held {
+            node: "a".to_owned(),
+            pause: Duration::from_secs(20),
+            said: answer(status, &[], ""),
+        };
+        assert!(matches!(
+            timeouts(GOOD, &[], &[held(202)]),
+            Outcome::Passed(_)
+        ));
+        let cut = timeouts(GOOD, &[], &[held(202), held(504)]);
+        assert_eq!(cut.severity(), Some(Severity::Warning));
+    }
+
+    #[test]
     fn releases_before_2_1_are_known_for_a_minute() {
         let mut old = told("a");
         old.release = Release::Exactly(0);
-        assert_eq!(timeouts(GOOD, &[old]).severity(), Some(Severity::Warning));
+        assert_eq!(
+            timeouts(GOOD, &[old], &[]).severity(),
+            Some(Severity::Warning)
+        );
     }
 }

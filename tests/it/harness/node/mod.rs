@@ -81,6 +81,8 @@ pub struct Plan {
     /// nginx's `client_max_body_size` and `proxy_request_buffering`.
     pub body_limit: &'static str,
     pub buffering: &'static str,
+    /// How long nginx waits for more of a body.
+    pub body_timeout: &'static str,
     /// What an HTTPS node speaks, and when its certificate ends.
     pub protocols: &'static str,
     pub certificate_until: Option<SystemTime>,
@@ -107,6 +109,7 @@ impl Default for Plan {
             clock: 0,
             body_limit: "0",
             buffering: "off",
+            body_timeout: "60s",
             protocols: "TLSv1.2 TLSv1.3",
             certificate_until: None,
             service: "harbor-registry",

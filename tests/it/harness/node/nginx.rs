@@ -97,18 +97,8 @@ fn front(plan: &Plan, ground: &Ground, addresses: &Addresses, folder: &Path) -> 
         ("portal", &portal),
         ("listen", &listen),
         ("secure", &secure),
-        ("limit", plan.body_limit),
-        ("buffering", plan.buffering),
-        // nginx tells its own time unless it is told to tell core's.
-        (
-            "date",
-            if plan.clock == 0 {
-                ""
-            } else {
-                "proxy_pass_header Date;"
-            },
-        ),
     ];
+    let known = [&known[..], &limits(plan)].concat();
     let servers = filled(include_str!("templates/front.conf"), &known);
     match plan.entrance {
         Entrance::Http | Entrance::Https => servers,
@@ -122,4 +112,20 @@ fn front(plan: &Plan, ground: &Ground, addresses: &Addresses, folder: &Path) -> 
             )
         }
     }
+}
+
+/// What nginx makes of bodies and of the time.
+fn limits(plan: &Plan) -> [(&'static str, &'static str); 4] {
+    // nginx tells its own time unless it is told to tell core's.
+    let date = if plan.clock == 0 {
+        ""
+    } else {
+        "proxy_pass_header Date;"
+    };
+    [
+        ("limit", plan.body_limit),
+        ("buffering", plan.buffering),
+        ("patience", plan.body_timeout),
+        ("date", date),
+    ]
 }
