@@ -170,7 +170,13 @@ async fn connect(
             )
     };
     let Some(answering) = answering else {
-        return Err(finding(Severity::Error, format!("{id} cannot be reached")));
+        // A drained node may be in the middle of its maintenance.
+        let (severity, state) = if settings.draining {
+            (Severity::Warning, ", which is drained,")
+        } else {
+            (Severity::Error, "")
+        };
+        return Err(finding(severity, format!("{id}{state} cannot be reached")));
     };
     if silent().next().is_some() {
         let what = format!("{id} answers at some of its addresses only");

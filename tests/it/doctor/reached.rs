@@ -21,6 +21,12 @@ async fn a_node_where_nobody_listens_is_found() {
         finding,
         &["node-2 cannot be reached", "refused", "docker compose ps"],
     );
+    clinic.config.set_node("node-2", "drain", true);
+    let diagnosis = clinic.examine(&[]).await;
+    names(
+        diagnosis.only("node-reach", "warning"),
+        &["node-2, which is drained"],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,6 +14,7 @@ pub(in super::super) fn public_url(told: &[Told], frame: &Frame) -> Outcome {
         return Outcome::skipped("a registry without Harbor has no address of its own");
     }
     let mut wrong = Vec::new();
+    let mut seen = 0;
     for one in told {
         let realm = one.challenge().map(|challenge| challenge.realm);
         let addresses = [
@@ -24,13 +25,21 @@ pub(in super::super) fn public_url(told: &[Told], frame: &Frame) -> Outcome {
             ),
         ];
         for (asked, address) in addresses {
-            if let Some(address) = address.filter(|address| !is_public(address, frame)) {
+            let Some(address) = address else {
+                continue;
+            };
+            seen += 1;
+            if !is_public(&address, frame) {
                 wrong.push((one, asked, address));
             }
         }
     }
     let Some((first, ..)) = wrong.first() else {
-        return Outcome::passed(format!("all say https://{}", frame.name()));
+        return if seen == 0 {
+            Outcome::skipped("no node gave out an address")
+        } else {
+            Outcome::passed(format!("all say https://{}", frame.name()))
+        };
     };
     let nodes = listed(wrong.iter().map(|(one, ..)| one.node.as_str()));
     let what = format!("another address than the public one is given out by {nodes}");
@@ -88,6 +97,9 @@ pub(in super::super) fn forwarded_proto(begun: &[(&Told, &Said)], frame: &Frame)
         let location = said.with(202)?.header("location")?;
         location.contains("://").then(|| shortened(location))
     };
+    if begun.iter().all(|(_, said)| said.with(202).is_none()) {
+        return Outcome::skipped("no upload could begin");
+    }
     let wrong: Vec<_> = begun
         .iter()
         .filter_map(|(told, said)| Some((told, location(said)?)))
@@ -215,6 +227,9 @@ mod tests {
         let finding = only(forwarded_proto(&[(&one, &begun)], &frame()));
         assert!(!format!("{finding:?}").contains("secret"));
         assert!(finding.what.contains("http://"));
+        let refused = answer(401, &[], "");
+        let nothing = forwarded_proto(&[(&one, &refused)], &frame());
+        assert!(matches!(nothing, Outcome::Skipped(_)));
         let path = answer(202, &[("location", "/v2/p/r/blobs/uploads/x")], "");
         let good = forwarded_proto(&[(&one, &path)], &frame());
         assert!(matches!(good, Outcome::Passed(_)));

@@ -70,6 +70,9 @@ pub(in super::super) fn token_key(shown: &[Shown], apart: impl Fn(&str, &str) ->
         .collect();
     let tried = shown.iter().any(|one| !one.elsewhere.is_empty());
     let keys = || shown.iter().filter_map(|one| one.label.key.as_deref());
+    if !tried && (shown.len() < 2 || keys().count() < shown.len()) {
+        return Outcome::skipped("there are no two tokens that name their keys: give --user");
+    }
     if refused.is_empty() && (tried || all_alike(keys())) {
         let seen = if tried {
             "each node takes the tokens of the others"
@@ -167,6 +170,20 @@ mod tests {
         assert!(matches!(
             token_key(&agree, |_, _| false),
             Outcome::Passed(_)
+        ));
+    }
+
+    #[test]
+    fn tokens_that_name_no_key_say_nothing_without_an_account() {
+        let mut nameless = [shown("a", "K1", &[]), shown("b", "K1", &[])];
+        nameless[1].label.key = None;
+        assert!(matches!(
+            token_key(&nameless, |_, _| false),
+            Outcome::Skipped(_)
+        ));
+        assert!(matches!(
+            token_key(&nameless[..1], |_, _| false),
+            Outcome::Skipped(_)
         ));
     }
 

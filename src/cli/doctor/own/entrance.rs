@@ -1,6 +1,6 @@
 //! The way clients come: the public names, and the ports they lead to.
 
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -66,9 +66,19 @@ async fn elsewhere(settings: &Settings, host: &str, address: SocketAddr) -> Opti
     )
 }
 
-/// Whether this machine has the address: nobody else can bind it.
+/// Whether this machine has the address: then it is its own way there. Nothing is sent. Binding would not tell,
+/// because machines that share an address allow that for addresses which they do not have.
 fn is_ours(address: IpAddr) -> bool {
-    UdpSocket::bind(SocketAddr::new(address, 0)).is_ok()
+    let any: IpAddr = match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let source = || {
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.connect((address, DISCARD))?;
+        socket.local_addr()
+    };
+    address.is_loopback() || source().is_ok_and(|source| source.ip() == address)
 }
 
 fn is_our_certificate(settings: &Settings, shown: Option<&Vec<u8>>) -> bool {
@@ -192,3 +202,5 @@ fn unbound(listening: SocketAddr) -> Port {
 
 const PATIENCE: Duration = Duration::from_secs(3);
 const LONGEST: u64 = 16 * 1024;
+/// Any port: nothing is sent there.
+const DISCARD: u16 = 9;
