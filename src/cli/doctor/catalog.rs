@@ -195,8 +195,9 @@ impl Check {
             Self::TokenKey => entry(
                 "token-key",
                 "a token of each node is accepted by each other node",
-                "Clients get a token from one node and show it to the next: docker login works, and every second push \
-                 or pull is 401.",
+                "A token is good only where it was made: behind other balancers every second push or pull is 401. \
+                 pilotage asks a node that takes the token, but when that node is lost its clients must log in \
+                 again, and their pushes cannot be taken over.",
             ),
             Self::Account => entry(
                 "account",

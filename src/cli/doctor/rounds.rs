@@ -228,9 +228,10 @@ impl Visit<'_> {
             self.skip(&checks, ALONE);
         } else if self.wants(&checks) {
             self.progress.now("beginning browser sessions");
+            let mode = self.settings.sessions.mode;
             let visits = sessions::visit(met.all(), &self.asker).await;
-            self.add(Check::UiSession, session::ui_session(&visits));
-            self.add(Check::CsrfKey, session::csrf_key(&visits));
+            self.add(Check::UiSession, session::ui_session(&visits, mode));
+            self.add(Check::CsrfKey, session::csrf_key(&visits, mode));
         }
     }
 

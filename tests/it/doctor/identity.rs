@@ -108,13 +108,18 @@ async fn a_clock_for_which_tokens_are_refused_is_an_error_and_no_matter_of_keys(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_that_are_not_shared_are_found() {
-    let clinic = Clinic::open(|builder| builder.node(1, |plan| plan.sessions = Keeping::Memory)).await;
+    let mut clinic =
+        Clinic::open(|builder| builder.node(1, |plan| plan.sessions = Keeping::Memory)).await;
     let diagnosis = clinic.examine(&[]).await;
     let finding = diagnosis.only("ui-session", "error");
     names(
         finding,
         &["node-1", "node-2", "_REDIS_URL_CORE", "external_redis"],
     );
+    clinic.config.set("sessions", "mode", "pinned");
+    let pinned = clinic.examine(&[]).await;
+    assert_eq!((pinned.code, pinned.findings().len()), (Some(0), 1));
+    assert_eq!(pinned.findings()[0]["severity"], "info");
 }
 
 #[tokio::test(flavor = "multi_thread")]

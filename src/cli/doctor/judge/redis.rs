@@ -35,8 +35,8 @@ pub(in super::super) fn rights(place: &str, found: &Examination, prefix: &str) -
             |finding, (command, why)| finding.told(place, *command, why),
         )
         .remedy(format!(
-            "give it ACL SETUSER <user> on ~{prefix}:* +get +set +del +evalsha +eval +ping (and a server that is a \
-             master: a replica only reads)"
+            "give it ACL SETUSER <user> on ~{prefix}:* +@read +@write +@scripting (and let [redis] name a master: a \
+             replica only reads)"
         ))
         .into()
 }

@@ -1,5 +1,7 @@
 //! What nodes know of each other's browser sessions.
 
+use crate::affinity::settings::SessionMode;
+
 use super::super::catalog::Check;
 use super::super::finding::{Finding, Outcome, Severity};
 use super::super::release::Release;
@@ -24,11 +26,11 @@ pub(in super::super) struct Visit {
     pub(in super::super) csrf: Taken,
 }
 
-/// Whether sessions are shared.
-pub(in super::super) fn ui_session(visits: &[Visit]) -> Outcome {
+/// Whether sessions are shared. Where pilotage keeps browsers on their node, it is only to be known.
+pub(in super::super) fn ui_session(visits: &[Visit], mode: SessionMode) -> Outcome {
     let cookie = |visit: &Visit| visit.session;
     let what = "sessions of browsers are not shared";
-    let finding = match compared(visits, cookie, (Check::UiSession, what)) {
+    let finding = match compared(visits, cookie, (Check::UiSession, severity(mode), what)) {
         Ok(outcome) => return outcome,
         Err(finding) => finding,
     };
@@ -50,18 +52,20 @@ pub(in super::super) fn ui_session(visits: &[Visit]) -> Outcome {
              compose up -d"
         }
     };
-    finding.remedy(remedy).into()
+    let ours = "; or let pilotage keep each browser on its node: mode = \"pinned\" in [sessions]";
+    finding.remedy(format!("{remedy}{ours}")).into()
 }
 
-/// Whether forms of one node are taken by the others.
-pub(in super::super) fn csrf_key(visits: &[Visit]) -> Outcome {
+/// Whether forms of one node are taken by the others. Where pilotage keeps browsers on their node, it is only to be
+/// known.
+pub(in super::super) fn csrf_key(visits: &[Visit], mode: SessionMode) -> Outcome {
     let of_first = |visit: &Visit| visit.release == Release::First;
     if !visits.is_empty() && visits.iter().all(of_first) {
         return Outcome::skipped("Harbor 1 has no key for that");
     }
     let cookie = |visit: &Visit| visit.csrf;
     let what = "the nodes have different CSRF keys";
-    match compared(visits, cookie, (Check::CsrfKey, what)) {
+    match compared(visits, cookie, (Check::CsrfKey, severity(mode), what)) {
         Ok(outcome) => outcome,
         Err(finding) => finding
             .remedy(
@@ -73,11 +77,18 @@ pub(in super::super) fn csrf_key(visits: &[Visit]) -> Outcome {
     }
 }
 
+fn severity(mode: SessionMode) -> Severity {
+    match mode {
+        SessionMode::Shared => Severity::Error,
+        SessionMode::Pinned => Severity::Info,
+    }
+}
+
 /// The outcome when there is nothing to mend, else the finding without its remedy.
 fn compared(
     visits: &[Visit],
     cookie: impl Fn(&Visit) -> Taken,
-    (check, what): (Check, &str),
+    (check, severity, what): (Check, Severity, &str),
 ) -> Result<Outcome, Finding> {
     let of = |taken: Taken| {
         visits
@@ -94,7 +105,7 @@ fn compared(
             Outcome::passed(format!("known to {at} as well"))
         });
     }
-    let finding = Finding::new(check, Severity::Error, what);
+    let finding = Finding::new(check, severity, what);
     Err(replaced.iter().fold(finding, |finding, visit| {
         let asked = format!("a page, with the cookie that {} set", visit.from);
         finding.told(&visit.at, asked, "set another one")
@@ -118,17 +129,43 @@ mod tests {
     #[test]
     fn a_replaced_cookie_is_a_finding_of_its_own_check_alone() {
         let csrf = [visit(Taken::Known, Taken::Replaced)];
-        assert!(matches!(ui_session(&csrf), Outcome::Passed(_)));
-        assert_eq!(csrf_key(&csrf).severity(), Some(Severity::Error));
+        assert!(matches!(
+            ui_session(&csrf, SessionMode::Shared),
+            Outcome::Passed(_)
+        ));
+        assert_eq!(
+            csrf_key(&csrf, SessionMode::Shared).severity(),
+            Some(Severity::Error)
+        );
         let session = [visit(Taken::Replaced, Taken::Known)];
-        assert_eq!(ui_session(&session).severity(), Some(Severity::Error));
-        assert!(matches!(csrf_key(&session), Outcome::Passed(_)));
+        assert_eq!(
+            ui_session(&session, SessionMode::Shared).severity(),
+            Some(Severity::Error)
+        );
+        assert!(matches!(
+            csrf_key(&session, SessionMode::Shared),
+            Outcome::Passed(_)
+        ));
+    }
+
+    #[test]
+    fn browsers_that_are_kept_on_their_node_need_no_shared_sessions() {
+        let both = [visit(Taken::Replaced, Taken::Replaced)];
+        let pinned = SessionMode::Pinned;
+        assert_eq!(ui_session(&both, pinned).severity(), Some(Severity::Info));
+        assert_eq!(csrf_key(&both, pinned).severity(), Some(Severity::Info));
     }
 
     #[test]
     fn no_cookie_is_no_verdict() {
         let unclear = [visit(Taken::Unclear, Taken::Unclear)];
-        assert!(matches!(ui_session(&unclear), Outcome::Skipped(_)));
-        assert!(matches!(csrf_key(&unclear), Outcome::Skipped(_)));
+        assert!(matches!(
+            ui_session(&unclear, SessionMode::Shared),
+            Outcome::Skipped(_)
+        ));
+        assert!(matches!(
+            csrf_key(&unclear, SessionMode::Shared),
+            Outcome::Skipped(_)
+        ));
     }
 }

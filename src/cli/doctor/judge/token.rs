@@ -31,18 +31,26 @@ impl Label {
         let claims = part(parts.next()?)?;
         let named = header.get("kid").and_then(Value::as_str).map(str::to_owned);
         let key = named.or_else(|| {
-            let certificate = header.get("x5c")?.get(0)?.as_str()?;
-            let der = STANDARD.decode(certificate).ok()?;
-            let digest = ring::digest::digest(&ring::digest::SHA256, &der);
-            let start = digest.as_ref().iter().take(8);
-            let start: Vec<_> = start.map(|byte| format!("{byte:02x}")).collect();
-            Some(start.concat())
+            let certificate = || {
+                let text = header.get("x5c")?.get(0)?.as_str()?;
+                STANDARD.decode(text).ok()
+            };
+            let whole = || Some(header.get("jwk")?.to_string().into_bytes());
+            Some(shortened(&certificate().or_else(whole)?))
         });
         Some(Self {
             key: key.filter(|key| key.len() <= 100 && key.is_ascii()),
             issued: claims.get("iat").and_then(Value::as_i64),
         })
     }
+}
+
+/// The beginning of a digest: enough to tell keys apart.
+fn shortened(bytes: &[u8]) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+    let start = digest.as_ref().iter().take(8);
+    let start: Vec<_> = start.map(|byte| format!("{byte:02x}")).collect();
+    start.concat()
 }
 
 /// A node's token, and what the others made of it.
@@ -142,6 +150,13 @@ mod tests {
         assert_eq!(label.key.as_deref(), Some("AAAA:BBBB"));
         assert_eq!(label.issued, Some(1_700_000_000));
         assert_eq!(Label::of("opaque"), None);
+        let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        let key = |header: &str| {
+            let token = format!("{}.{}.s", part(header), part("{}"));
+            Label::of(&token).unwrap().key
+        };
+        let (one, other) = (key(r#"{"jwk":{"n":"1"}}"#), key(r#"{"jwk":{"n":"2"}}"#));
+        assert!(one.is_some() && one != other && key("{}").is_none());
     }
 
     #[test]
