@@ -96,8 +96,8 @@ fn megabytes(bytes: u64) -> String {
     format!("{} MB", bytes / 1_000_000)
 }
 
-/// A third of a network of one gigabit.
-const SLOW: u64 = 40_000_000;
+/// What a network of 100 megabit brings.
+pub(in super::super) const SLOW: u64 = 12_500_000;
 
 #[cfg(test)]
 mod tests {

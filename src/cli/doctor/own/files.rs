@@ -14,7 +14,7 @@ use crate::config::Settings;
 
 use super::super::catalog::Check;
 use super::super::finding::{Finding, Outcome, Severity};
-use super::super::judge::spool::{Allowed, FileSystem, Ground, spool as judged};
+use super::super::judge::spool::{Allowed, FileSystem, Ground, SLOW, spool as judged};
 
 /// Whether secrets in files are for their owner and group alone.
 pub(super) fn key_files(settings: &Settings) -> Outcome {
@@ -140,8 +140,19 @@ fn look(folder: &Path) -> Ground {
         },
         size,
         free,
-        speed: write(present).map_err(|error| format!("{}: {error}", present.display())),
+        speed: best(present).map_err(|error| format!("{}: {error}", present.display())),
     }
+}
+
+/// The best of a few tries: a disk that is busy at the moment is not slow.
+fn best(folder: &Path) -> std::io::Result<u64> {
+    let mut best = write(folder)?;
+    for _ in 0..2 {
+        if best < SLOW {
+            best = best.max(write(folder)?);
+        }
+    }
+    Ok(best)
 }
 
 /// Bytes a second, all the way to the disk. The file has no name and is gone at the end.
