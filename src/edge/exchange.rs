@@ -78,6 +78,17 @@ pub struct Exchange {
     pub(super) running: Option<(Open, Running)>,
     pub(super) ended: Ended,
     pub(super) lag: Lag,
+    pub(super) deletion: Deletion,
+}
+
+/// What became of a DELETE whose answer was lost with its node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deletion {
+    NothingLost,
+    /// The node that was lost may have done it.
+    Unsure,
+    /// It is gone, and the client is told so in our words.
+    Done,
 }
 
 /// Whether another instance was asked for a node that has what others have not got yet.
@@ -187,6 +198,7 @@ impl Exchange {
             running: None,
             ended: Ended::NotYet,
             lag: Lag::Unasked,
+            deletion: Deletion::NothingLost,
         }
     }
 

@@ -22,7 +22,7 @@ use crate::upload::driver::Reply;
 use crate::upstream::peer::Pace;
 use crate::upstream::verdict::{Verdict, judge};
 
-use super::super::exchange::{Bound, Current, Exchange, Lag};
+use super::super::exchange::{Bound, Current, Deletion, Exchange, Lag};
 use super::super::fault::{Fault, NodeTrouble};
 use super::super::gate::Waited;
 use super::super::plan::Repeat;
@@ -295,6 +295,7 @@ impl Edge {
             self.blame(exchange, trouble, attempt);
         }
         if again && !exchange.next.is_empty() {
+            exchange.deletion = Deletion::Unsure;
             error.set_retry(self.may_retry(reason));
         }
         error

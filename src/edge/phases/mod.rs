@@ -8,6 +8,7 @@ mod arrive;
 mod browser;
 mod carry;
 mod client;
+mod delete;
 mod depart;
 mod dress;
 mod flight;
@@ -183,6 +184,7 @@ impl ProxyHttp for Edge {
             return Ok(());
         }
         self.consult(session, answer, exchange)?;
+        self.deleted(session, answer, exchange)?;
         self.answered(session, answer, exchange)?;
         // Before the client knows and can try again; of a token its body tells more.
         if exchange.guarded.heard.is_none() {

@@ -19,7 +19,7 @@ use crate::upstream::settings::NodeScheme;
 use crate::upstream::verdict::{Verdict, judge};
 
 use super::super::answer;
-use super::super::exchange::{Arrived, Ended, Exchange};
+use super::super::exchange::{Arrived, Deletion, Ended, Exchange};
 use super::super::fault::{Fault, NodeTrouble};
 use super::super::plan::STATE;
 use super::super::snapshot::Place;
@@ -205,6 +205,9 @@ impl Edge {
         end_of_stream: bool,
         exchange: &mut Exchange,
     ) {
+        if exchange.deletion == Deletion::Done {
+            *body = None;
+        }
         if let (Some(gathered), Some(piece)) = (&mut exchange.gathered, body.as_mut()) {
             let piece = std::mem::take(piece);
             if gathered.len() + piece.len() <= MAX_GATHERED {

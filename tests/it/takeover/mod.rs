@@ -22,6 +22,7 @@ mod chaos;
 mod committed;
 pub mod courier;
 mod cut;
+mod deleted;
 mod disguised;
 mod early;
 mod killed;
