@@ -1,5 +1,7 @@
 //! Pushes over nodes that sign with different keys, request by request; and tokens on their way to clients.
 
+use serde_json::Value;
+
 use super::pair::Pair;
 use crate::harness::balancer::{Balancer, field};
 use crate::harness::certs::Offer;
@@ -92,13 +94,9 @@ async fn a_takeover_prefers_nodes_that_accept_the_token() {
             .bearer(&token)
             .body(content.as_bytes());
         let patched = target.send(patch).await.expect(202);
-        let records = balancer.access_log();
-        let holder = records
-            .iter()
-            .rev()
-            .find(|one| field(one, "method") == "PATCH")
-            .unwrap();
-        let holder = field(holder, "node").as_str().unwrap().to_owned();
+        let patches = |one: &Value| field(one, "method") == "PATCH";
+        let records = balancer.records(round + 1, patches).await;
+        let holder = field(&records[round], "node").as_str().unwrap().to_owned();
         assert_ne!(holder, "node-3");
         let node = cluster
             .nodes

@@ -244,6 +244,16 @@ impl Balancer {
             .collect()
     }
 
+    /// Waits until so many access records fit: a client may read its answer before the record is written.
+    pub async fn records(&self, count: usize, fits: impl Fn(&Value) -> bool) -> Vec<Value> {
+        until("the requests are recorded", SOON, async || {
+            let mut records = self.access_log();
+            records.retain(&fits);
+            (records.len() >= count).then_some(records)
+        })
+        .await
+    }
+
     /// The access records so far: lines that tell a status.
     pub fn access_log(&self) -> Vec<Value> {
         self.log()
