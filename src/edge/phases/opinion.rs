@@ -9,7 +9,7 @@ use pingora::{Error, ErrorType, Result};
 use tokio::time::Instant;
 
 use crate::affinity::browser::{Given, Mark, Tie, given, read};
-use crate::affinity::issuer::{Change, Opinion, Peek};
+use crate::affinity::issuer::{Change, KeyId, Opinion, Peek};
 use crate::affinity::settings::SessionMode;
 use crate::fleet::health::Traffic;
 use crate::fleet::node::NodeId;
@@ -223,6 +223,15 @@ impl Edge {
         allowed
     }
 
+    /// A node took a token that another had refused.
+    pub(super) fn token_taken(&self, key: KeyId, node: &NodeId, refuser: &NodeId) {
+        let now = Instant::now().into_std();
+        let change = self.ties.issuers.taken(key, node, refuser, now);
+        if let Some(change @ (Change::Differ | Change::Agree)) = change {
+            self.lookout.signing_keys(change, &self.ties.issuers);
+        }
+    }
+
     /// Learns from the last answer who was right.
     fn learn_from(
         &self,
@@ -239,12 +248,7 @@ impl Edge {
         match subject {
             _ if status.is_server_error() => {}
             Subject::Token(token) if refused => self.ties.issuers.refused_twice(token.key, now),
-            Subject::Token(token) => {
-                let change = self.ties.issuers.taken(token.key, node, refuser, now);
-                if let Some(change @ (Change::Differ | Change::Agree)) = change {
-                    self.lookout.signing_keys(change, &self.ties.issuers);
-                }
-            }
+            Subject::Token(token) => self.token_taken(token.key, node, refuser),
             Subject::Session(marks) => {
                 if refused || replaces(headers, &exchange.snapshot.sessions.cookies) {
                     self.ties.sessions.forget(marks.into_iter(), now);

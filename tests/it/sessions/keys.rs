@@ -78,7 +78,7 @@ async fn a_balancer_finds_out_by_trial_who_accepts_a_token() {
     assert!(balancer.metric(trials).await.unwrap() > 0.0);
 }
 
-async fn shown(balancer: &Balancer) -> Vec<(String, BTreeSet<String>)> {
+pub(super) async fn shown(balancer: &Balancer) -> Vec<(String, BTreeSet<String>)> {
     let page = balancer.admin("/nodes").await.json();
     let keys = page["signing_keys"].as_array().unwrap().iter();
     keys.map(|key| {

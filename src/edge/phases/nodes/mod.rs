@@ -52,6 +52,8 @@ pub(super) struct Pusher<'a> {
     reason: TakeoverReason,
     /// Who gave the latest answer.
     answerer: Option<Arc<Place>>,
+    /// The node that refused the token last.
+    refuser: Option<NodeId>,
 }
 
 /// What became of the upload's place in the fleet.
@@ -84,6 +86,7 @@ impl<'a> Pusher<'a> {
             takeovers: 0,
             reason: TakeoverReason::Address,
             answerer: None,
+            refuser: None,
         }
     }
 
@@ -223,6 +226,10 @@ impl Nodes for Pusher<'_> {
             let location = reply.head.headers.get(header::LOCATION);
             return match (reply.head.status, location.and_then(path_and_query)) {
                 (StatusCode::ACCEPTED, Some(location)) => {
+                    if let (Some(refuser), Some(token)) = (&self.refuser, self.exchange.token) {
+                        let taker = place.node.id();
+                        self.edge.token_taken(token.key, taker, refuser);
+                    }
                     self.moved(&place, location.to_owned());
                     Ok(Opening::Opened)
                 }
@@ -294,6 +301,8 @@ impl Nodes for Pusher<'_> {
             Answer::Unauthorized => {
                 let edge = self.edge;
                 edge.look_at_token(&self.base.headers, self.exchange);
+                let refuser = self.answerer.as_ref();
+                self.refuser = refuser.map(|place| place.node.id().clone());
                 self.fail(TakeoverReason::Unauthorized);
                 if self.failed_late() {
                     return Answer::Trouble;
