@@ -7,6 +7,7 @@ use http::Method;
 use crate::affinity::token::{Sealer, TokenError, Upload};
 use crate::fleet::health::Traffic;
 use crate::registry::digest::Digest;
+use crate::registry::reference::Reference;
 use crate::registry::route::{Audience, Route, Target};
 use crate::rewrite::Scheme;
 use crate::upstream::peer::Pace;
@@ -187,8 +188,10 @@ fn repeat(route: &Route, method: &Method) -> Repeat {
         Route::UploadStart(_) if method == Method::POST => Repeat::UntilAnswered,
         // The status of an upload is bound to its node like the rest of it.
         Route::Upload(..) => Repeat::UntilSent,
-        // What is gone stays gone, however often that is asked.
-        Route::Manifest(..) | Route::Blob(..) if method == Method::DELETE => Repeat::UntilAnswered,
+        // What is named by its digest stays gone, however often that is asked. A tag may name something new by then.
+        Route::Manifest(_, Reference::Digest(_)) | Route::Blob(..) if method == Method::DELETE => {
+            Repeat::UntilAnswered
+        }
         _ if is_read(method) => Repeat::UntilAnswered,
         _ => Repeat::UntilSent,
     }
@@ -265,11 +268,15 @@ mod tests {
     #[test]
     fn reads_deletes_and_the_start_of_an_upload_may_be_repeated_until_answered() {
         for path in [
-            "/v2/lab/app/manifests/v1",
+            "/v2/lab/app/manifests/sha256:6d3c0b2fbba3a0a3f0f9c8a2c8a5d5a9b1e5f6d0b7c9d8e7f6a5b4c3d2e1f0a9",
             "/v2/lab/app/blobs/sha256:6d3c0b2fbba3a0a3f0f9c8a2c8a5d5a9b1e5f6d0b7c9d8e7f6a5b4c3d2e1f0a9",
         ] {
             assert_eq!(relay("DELETE", path).repeat, Repeat::UntilAnswered);
         }
+        assert_eq!(
+            relay("DELETE", "/v2/lab/app/manifests/v1").repeat,
+            Repeat::UntilSent
+        );
         assert_eq!(
             relay("GET", "/v2/lab/app/manifests/v1").repeat,
             Repeat::UntilAnswered

@@ -295,7 +295,9 @@ impl Edge {
             self.blame(exchange, trouble, attempt);
         }
         if again && !exchange.next.is_empty() {
-            exchange.deletion = Deletion::Unsure;
+            if trouble != NodeTrouble::Unverified {
+                exchange.deletion = Deletion::Unsure;
+            }
             error.set_retry(self.may_retry(reason));
         }
         error
