@@ -37,6 +37,7 @@ pub mod core;
 pub mod front;
 pub mod http;
 pub mod image;
+pub mod jar;
 pub mod link;
 pub mod load;
 pub mod node;

@@ -1,6 +1,6 @@
 //! Harbor's user interface through the balancer: sessions, CSRF, cookies.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::json;
 
@@ -10,38 +10,22 @@ use crate::harness::balancer::field;
 use crate::harness::certs::Offer;
 use crate::harness::http::Request;
 use crate::harness::http::answer::Answer;
+use crate::harness::jar::Jar;
 
-/// What a browser keeps.
+/// A browser that is shown only cookies which a plain connection never carries.
 #[derive(Debug, Default)]
 struct Browser {
-    cookies: BTreeMap<String, String>,
-    csrf: String,
+    jar: Jar,
 }
 
 impl Browser {
-    async fn send(&mut self, hand: &Hand, mut request: Request) -> Answer {
-        let cookies = self
-            .cookies
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"));
-        let cookies = cookies.collect::<Vec<_>>().join("; ");
-        if !cookies.is_empty() {
-            request = request.header("Cookie", &cookies);
-        }
-        if request.method != "GET" && !self.csrf.is_empty() {
-            request = request.header("X-Harbor-CSRF-Token", &self.csrf);
-        }
-        let answer = hand.send(request).await;
+    async fn send(&mut self, hand: &Hand, request: Request) -> Answer {
+        let answer = hand.send(self.jar.dress(request)).await;
         for cookie in answer.all("set-cookie") {
             assert!(cookie.contains("; Secure"), "{cookie}");
             assert_eq!(cookie.matches("Secure").count(), 1, "{cookie}");
-            let (pair, _) = cookie.split_once(';').unwrap();
-            let (name, value) = pair.split_once('=').unwrap();
-            self.cookies.insert(name.to_owned(), value.to_owned());
         }
-        if let Some(token) = answer.header("x-harbor-csrf-token") {
-            token.clone_into(&mut self.csrf);
-        }
+        self.jar.keep(&answer);
         answer
     }
 }
@@ -63,7 +47,7 @@ async fn a_browser_logs_in_and_works_over_all_nodes() {
         assert!(page.text().contains("<title>Harbor</title>"));
         let info = Request::get("/api/v2.0/systeminfo");
         browser.send(&hand, info).await.expect(200);
-        assert!(browser.cookies.contains_key("sid"));
+        assert!(browser.jar.cookies.contains_key("sid"));
         let current = Request::get("/api/v2.0/users/current");
         browser.send(&hand, current.clone()).await.expect(401);
         let mut forger = Browser::default();

@@ -1,19 +1,17 @@
 //! What a browser does for Harbor's pages: it keeps cookies and the token against forged requests.
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 
 use crate::harness::core::Account;
 use crate::harness::http::answer::Answer;
 use crate::harness::http::{Request, Target};
+use crate::harness::jar::Jar;
 
 /// A browser that finds the registry at several addresses, one after the other.
 #[derive(Debug)]
 pub(super) struct Browser {
     targets: Vec<Target>,
-    pub(super) cookies: BTreeMap<String, String>,
-    csrf: String,
+    pub(super) jar: Jar,
 }
 
 pub(super) const CURRENT: &str = "/api/v2.0/users/current";
@@ -22,8 +20,7 @@ impl Browser {
     pub(super) fn new(targets: Vec<Target>) -> Self {
         Self {
             targets,
-            cookies: BTreeMap::new(),
-            csrf: String::new(),
+            jar: Jar::default(),
         }
     }
 
@@ -37,32 +34,10 @@ impl Browser {
         self.send(Request::get(path)).await
     }
 
-    pub(super) async fn send(&mut self, mut request: Request) -> Answer {
+    pub(super) async fn send(&mut self, request: Request) -> Answer {
         self.targets.rotate_left(1);
-        let cookies = self
-            .cookies
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"));
-        let cookies = cookies.collect::<Vec<_>>().join("; ");
-        if !cookies.is_empty() {
-            request = request.header("Cookie", &cookies);
-        }
-        if request.method != "GET" && !self.csrf.is_empty() {
-            request = request.header("X-Harbor-CSRF-Token", &self.csrf);
-        }
-        let answer = self.targets[0].send(request).await;
-        for cookie in answer.all("set-cookie") {
-            let (pair, rest) = cookie.split_once(';').unwrap();
-            let (name, value) = pair.split_once('=').unwrap();
-            if value.is_empty() || rest.contains("Max-Age=0") {
-                self.cookies.remove(name);
-            } else {
-                self.cookies.insert(name.to_owned(), value.to_owned());
-            }
-        }
-        if let Some(token) = answer.header("x-harbor-csrf-token") {
-            token.clone_into(&mut self.csrf);
-        }
+        let answer = self.targets[0].send(self.jar.dress(request)).await;
+        self.jar.keep(&answer);
         answer
     }
 

@@ -102,7 +102,7 @@ async fn balancers_that_meet_in_redis_need_no_cookie_of_their_own() {
         "{held}"
     );
     for browser in &browsers {
-        assert!(!held.contains(&browser.cookies["sid"]));
+        assert!(!held.contains(&browser.jar.cookies["sid"]));
     }
     // What each has seen by itself is enough from then on.
     pair.cluster.stop_redis();
@@ -146,7 +146,7 @@ async fn one_balancer_needs_no_cookie_of_its_own() {
     let mut browser = pair.browser_of(0);
     browser.login(Account::ADMIN).await;
     browser.works(20).await;
-    assert!(!browser.cookies.contains_key("pilotage"));
+    assert!(!browser.jar.cookies.contains_key("pilotage"));
     let local = "pilotage_affinity_session_lookups_total{found=\"local\"}";
     assert!(pair.balancers[0].metric(local).await.unwrap() >= 20.0);
     assert!(
@@ -176,7 +176,7 @@ async fn a_browser_whose_node_is_killed_logs_in_again_and_the_log_says_why() {
     assert!(!field(&said, "to").is_null() && !field(&said, "client").is_null());
     for balancer in &pair.balancers {
         for line in balancer.log().iter().map(Value::to_string) {
-            for cookie in browser.cookies.values() {
+            for cookie in browser.jar.cookies.values() {
                 assert!(!line.contains(cookie), "{line}");
             }
         }

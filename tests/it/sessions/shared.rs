@@ -98,13 +98,13 @@ async fn sessions_that_are_over_raise_no_alarm() {
     let mut browser = pair.browser();
     browser.login(Account::ADMIN).await;
     browser.works(8).await;
-    let kept = browser.cookies.clone();
+    let kept = browser.jar.cookies.clone();
     // Through one balancer alone: the other still remembers who knew the session.
     let mut browser = browser.at(pair.target(0));
     browser.logout().await;
     for number in [0, 1, 0, 1, 0, 1] {
         let mut late = pair.browser_of(number);
-        late.cookies.clone_from(&kept);
+        late.jar.cookies.clone_from(&kept);
         late.get(CURRENT).await.expect(401);
     }
     let mut stranger = pair.browser();
@@ -112,7 +112,7 @@ async fn sessions_that_are_over_raise_no_alarm() {
         "sid".to_owned(),
         "0123456789abcdef0123456789abcdef".to_owned(),
     );
-    stranger.cookies.extend([made_up]);
+    stranger.jar.cookies.extend([made_up]);
     stranger.get(CURRENT).await.expect(401);
     assert!(pair.said(DIVIDED).is_empty());
 }
@@ -128,9 +128,9 @@ async fn redis_that_is_lost_for_all_nodes_is_no_nodes_fault() {
     browser.login(Account::ADMIN).await;
     browser.works(6).await;
     pair.cluster.stop_redis();
-    let kept = browser.cookies.clone();
+    let kept = browser.jar.cookies.clone();
     for _ in 0..4 {
-        browser.cookies.clone_from(&kept);
+        browser.jar.cookies.clone_from(&kept);
         browser.get(CURRENT).await.expect(401);
     }
     assert!(pair.said(DIVIDED).is_empty());
