@@ -50,7 +50,8 @@ pub(super) fn spawn_all(parts: &Parts, tasks: &mut JoinSet<()>, stop: &watch::Re
             if count > 0 {
                 tracing::info!(count, "uploads that nobody went on with are no longer kept");
             }
-            metrics.uploads(transfers.count(), spools.ledger().used());
+            metrics.uploads(transfers.count());
+            metrics.spooled(spools.ledger().used());
         }
     }));
     let (guard, shared) = (Arc::clone(&parts.guard), parts.shared.clone());

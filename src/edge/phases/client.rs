@@ -78,7 +78,8 @@ impl Source for Client<'_> {
             let size = u64::try_from(piece.len()).unwrap_or(u64::MAX);
             self.bytes += size;
             self.edge.metrics.carried(Direction::In, size);
-            self.edge.show_uploads();
+            let kept = self.edge.spools.ledger().used();
+            self.edge.metrics.spooled(kept);
             let rest = self.edge.rest(&self.payers, size);
             if !rest.is_zero() {
                 sleep(rest).await;

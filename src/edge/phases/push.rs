@@ -179,8 +179,8 @@ impl Edge {
 
     /// Tells the metrics how many uploads run and what is kept of them.
     pub(super) fn show_uploads(&self) {
-        self.metrics
-            .uploads(self.transfers.count(), self.spools.ledger().used());
+        self.metrics.uploads(self.transfers.count());
+        self.metrics.spooled(self.spools.ledger().used());
     }
 
     pub(super) async fn pass_reply(

@@ -241,9 +241,13 @@ impl Metrics {
         self.verified.of(outcome).inc();
     }
 
-    /// So many uploads run now, and so many bytes of them are kept.
-    pub fn uploads(&self, running: usize, kept: u64) {
+    /// So many uploads run now.
+    pub fn uploads(&self, running: usize) {
         self.uploads.set(i64::try_from(running).unwrap_or(i64::MAX));
+    }
+
+    /// So many bytes of all uploads are kept.
+    pub fn spooled(&self, kept: u64) {
         self.spooled.set(i64::try_from(kept).unwrap_or(i64::MAX));
     }
 
