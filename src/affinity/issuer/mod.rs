@@ -65,6 +65,8 @@ struct State {
     signs: BTreeMap<NodeId, KeyId>,
     /// Who took, or handed out, a token whose key no node is known to sign with.
     takes: Sliding<KeyId, NodeId>,
+    /// Who refused a token with this key that another node took.
+    refuses: Sliding<KeyId, BTreeSet<NodeId>>,
     /// Keys that were refused by two nodes just now: their tokens are at fault.
     refused: Sliding<KeyId, ()>,
     /// A token that the first of these took and the second refused.
@@ -78,6 +80,7 @@ impl Default for Issuers {
             state: Mutex::new(State {
                 signs: BTreeMap::new(),
                 takes: Sliding::new(TOKEN_LIFETIME, MOST_KEYS),
+                refuses: Sliding::new(TOKEN_LIFETIME, MOST_KEYS),
                 refused: Sliding::new(REST, MOST_KEYS),
                 proof: None,
             }),
@@ -99,10 +102,8 @@ impl Issuers {
                 if state.signs.insert(node.clone(), token.key) == Some(token.key) {
                     return None;
                 }
-                // What was learnt by trial may be no longer true.
-                state.takes.clear();
+                state.forget_trials();
                 state.refused.clear();
-                state.drop_proof();
             }
             KeyName::Untold => {
                 state.takes.note(token.key, node.clone(), now);
@@ -122,6 +123,10 @@ impl Issuers {
     ) -> Option<Change> {
         let mut state = self.lock();
         state.takes.note(key, node.clone(), now);
+        let mut refusers = state.refuses.take(key, now).unwrap_or_default();
+        refusers.remove(node);
+        refusers.insert(refuser.clone());
+        state.refuses.note(key, refusers, now);
         state.proof = Some((node.clone(), refuser.clone()));
         self.settle(&state)
     }
@@ -134,6 +139,11 @@ impl Issuers {
     /// The nodes that are known to accept tokens with this key.
     pub fn acceptors(&self, key: KeyId, now: Instant) -> Vec<NodeId> {
         self.lock().acceptors(key, now)
+    }
+
+    /// The nodes that refused a token with this key which another node took.
+    pub fn refusers(&self, key: KeyId, now: Instant) -> BTreeSet<NodeId> {
+        self.lock().refuses.find(key, now).unwrap_or_default()
     }
 
     /// Who should be asked about a token that `refuser` refused. `seconds` are those since 1970.
@@ -156,8 +166,7 @@ impl Issuers {
     pub fn retain(&self, nodes: &[NodeId]) -> Option<Change> {
         let mut state = self.lock();
         state.signs.retain(|node, _| nodes.contains(node));
-        state.takes.clear();
-        state.drop_proof();
+        state.forget_trials();
         self.settle(&state)
     }
 
@@ -210,6 +219,13 @@ impl State {
             }
             Some(_) | None => groups,
         }
+    }
+
+    /// What trials told may be no longer true.
+    fn forget_trials(&mut self) {
+        self.takes.clear();
+        self.refuses.clear();
+        self.drop_proof();
     }
 
     /// A trial tells no more when both nodes have shown their keys since.

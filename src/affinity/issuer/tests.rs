@@ -172,6 +172,19 @@ fn a_trial_proves_a_difference_until_both_show_their_keys() {
 }
 
 #[test]
+fn who_refused_a_key_is_known_until_it_takes_one() {
+    let (issuers, now) = (Issuers::default(), start());
+    let key = told("one").key;
+    issuers.taken(key, &node("a"), &node("c"), now);
+    issuers.taken(key, &node("b"), &node("d"), now);
+    assert_eq!(issuers.refusers(key, now), [node("c"), node("d")].into());
+    issuers.taken(key, &node("c"), &node("d"), now);
+    assert_eq!(issuers.refusers(key, now), [node("d")].into());
+    issuers.issued(&node("d"), told("one"), now);
+    assert!(issuers.refusers(key, now).is_empty());
+}
+
+#[test]
 fn a_token_whose_key_has_no_name_belongs_to_its_node() {
     let (issuers, now) = (Issuers::default(), start());
     let (one, two) = (untold(r#"{"jti":"1"}"#), untold(r#"{"jti":"2"}"#));

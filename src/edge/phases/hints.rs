@@ -59,12 +59,22 @@ impl Edge {
         let Some(token) = exchange.token else {
             return Accepting::Anybody;
         };
-        let nodes = self.ties.issuers.acceptors(token.key, now);
+        let issuers = &self.ties.issuers;
+        let nodes = issuers.acceptors(token.key, now);
         let usable = |one: &&Candidate| {
-            matches!(one.rank, Rank::Up | Rank::Suspect) && nodes.contains(&one.id)
+            matches!(one.rank, Rank::Up | Rank::Suspect)
+                && nodes.contains(&one.id)
+                && !exchange.failed.contains(&one.id)
         };
         let mut able = all.iter().filter(usable).peekable();
-        if able.peek().is_some() && able.all(|one| one.room == Room::Full) {
+        if able.peek().is_none() {
+            // Whoever did not refuse it may accept it.
+            let refusers = issuers.refusers(token.key, now);
+            let others = all.iter().map(|one| &one.id);
+            let others = others.filter(|id| !refusers.contains(*id));
+            return Accepting::These(others.cloned().collect());
+        }
+        if able.all(|one| one.room == Room::Full) {
             return Accepting::Full;
         }
         Accepting::These(nodes)

@@ -195,7 +195,7 @@ impl Edge {
     }
 
     /// A node that fits and takes one more request now. One that drains still knows what it knew.
-    fn usable(exchange: &Exchange, fits: impl Fn(&NodeId) -> bool) -> Option<NodeId> {
+    pub(super) fn usable(exchange: &Exchange, fits: impl Fn(&NodeId) -> bool) -> Option<NodeId> {
         let snapshot = &exchange.snapshot;
         let traffic = exchange
             .relay

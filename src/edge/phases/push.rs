@@ -63,7 +63,8 @@ impl Edge {
         let mut base = Self::own_request(session, exchange)?;
         // What a node answers has to be read here.
         base.remove_header(&header::ACCEPT_ENCODING);
-        let machine = Self::machine(session, exchange, &transfer, length);
+        let protection = protection(&transfer);
+        let machine = Self::machine((session, exchange), &transfer, protection, length);
         let (mut spool, before) = transfer.lend();
         let mut client = Client::new(session, exchange, self);
         let patience = match self.spools.when_full() {
@@ -72,7 +73,7 @@ impl Edge {
         };
         let body = Body::new(&mut client, &mut spool, upload.offset, length);
         let mut body = body.patient(patience);
-        let mut nodes = Pusher::new(self, exchange, (base, length), &transfer);
+        let mut nodes = Pusher::new(self, exchange, (base, length), (&transfer, protection));
         let ended = carry(machine, &mut nodes, &mut body).await;
         let received = body.received();
         let backend = nodes.into_backend();
@@ -119,7 +120,9 @@ impl Edge {
             Ended::Pass(reply, _) if gone == Gone::Yes && is_unknown(&reply) => {
                 self.tell_lost(session, exchange).await
             }
-            Ended::Refuse(_, None) if gone == Gone::Yes => self.tell_lost(session, exchange).await,
+            Ended::Refuse(_, last) if gone == Gone::Yes && no_word(last.as_deref()) => {
+                self.tell_lost(session, exchange).await
+            }
             Ended::Pass(reply, _) => {
                 let arrival = exchange.arrival.as_ref();
                 let id = arrival.and_then(|arrival| arrival.session.clone());
@@ -159,15 +162,11 @@ impl Edge {
     }
 
     fn machine(
-        session: &Session,
-        exchange: &Exchange,
+        (session, exchange): (&Session, &Exchange),
         transfer: &Transfer,
+        protection: Protection,
         length: Option<u64>,
     ) -> (Takeover, Action) {
-        let protection = match transfer.spool {
-            Some(_) => Protection::Kept,
-            None => Protection::None,
-        };
         Takeover::new(
             step(session, transfer.acknowledged, length),
             transfer.session,
@@ -382,4 +381,16 @@ pub(super) fn described(
         offset: transfer.acknowledged,
         issued: unix_seconds(),
     }
+}
+
+fn protection(transfer: &Transfer) -> Protection {
+    match transfer.spool {
+        Some(_) => Protection::Kept,
+        None => Protection::None,
+    }
+}
+
+/// Whether a node said nothing about the upload itself: nothing at all, or that it does not take the token.
+fn no_word(last: Option<&Reply>) -> bool {
+    last.is_none_or(|reply| reply.head.status == StatusCode::UNAUTHORIZED)
 }

@@ -193,7 +193,11 @@ async fn skopeo_works_where_registries_check_tokens_by_certificate() {
         (plan.flavour, plan.key_name) = (Flavour::Harbor1, KeyName::X5c);
         plan.signing = Common::Own;
     });
-    let pair = Pair::set(nodes, |_| ()).await;
+    // It does not begin anew by itself: what one balancer has not kept must go on in the common storage.
+    let pair = Pair::set(nodes, |config| {
+        config.set("affinity", "shared_storage", true);
+    })
+    .await;
     let destination = pair.destination();
     let (image, skopeo) = (Image::small(), Skopeo::new(&destination));
     skopeo

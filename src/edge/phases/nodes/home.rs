@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use http::Method;
+use tokio::time::Instant;
 
 use crate::affinity::settings::Storage;
+use crate::fleet::node::NodeId;
 use crate::observe::labels::TakeoverReason;
 use crate::upload::driver::Nodes as _;
+use crate::upload::takeover::Protection;
 use crate::upstream::Failure;
 use crate::upstream::peer::Pace;
 
 use super::super::super::snapshot::Place;
+use super::super::Edge;
 use super::super::flight::Attempted;
 use super::Pusher;
 
@@ -26,6 +30,7 @@ impl Pusher<'_> {
         } else {
             Pace::Commit
         };
+        self.leave_refuser();
         loop {
             let place = self.home().await?;
             let request = self.request(method.clone(), &path, length);
@@ -62,6 +67,33 @@ impl Pusher<'_> {
         } else {
             Err(Failure::Unreachable)
         }
+    }
+
+    /// Goes on with the session on a node that accepts the client's token, where its own is known not to.
+    ///
+    /// Whoever has all the bytes need not: a new session on another node is surer than one in a storage that is
+    /// said to be shared.
+    fn leave_refuser(&mut self) {
+        if self.protection == Protection::Kept || !self.shares_storage() {
+            return;
+        }
+        let taker = self.taker_elsewhere();
+        let place = taker.and_then(|id| self.exchange.snapshot.place(&id).cloned());
+        if let Some(place) = place {
+            self.reason = TakeoverReason::Unauthorized;
+            self.moved(&place, self.location.clone());
+        }
+    }
+
+    /// A node that is known to accept the client's token, if the one that has the session is known not to.
+    pub(super) fn taker_elsewhere(&self) -> Option<NodeId> {
+        let token = self.exchange.token?;
+        let now = Instant::now().into_std();
+        let takers = self.edge.ties.issuers.acceptors(token.key, now);
+        if takers.contains(&self.node) {
+            return None;
+        }
+        Edge::usable(self.exchange, |id| takers.contains(id))
     }
 
     fn shares_storage(&self) -> bool {

@@ -12,6 +12,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use pingora::http::RequestHeader;
 use tokio::time::Instant;
 
+use crate::affinity::issuer::{KeyId, Peek};
 use crate::fleet::node::NodeId;
 use crate::observe::labels::{Attempt, TakeoverReason};
 use crate::registry::digest::Digest;
@@ -20,7 +21,7 @@ use crate::rewrite::location::path_and_query;
 use crate::spool::ledger::Full;
 use crate::upload::answer::classify;
 use crate::upload::driver::{Flight as _, Framing, Nodes, Opening, Reply, Waited};
-use crate::upload::takeover::{Answer, Hashed, Sought};
+use crate::upload::takeover::{Answer, Hashed, Protection, Sought};
 use crate::upload::transfer::Transfer;
 use crate::upstream::Failure;
 use crate::upstream::peer::Pace;
@@ -47,13 +48,14 @@ pub(super) struct Pusher<'a> {
     claimed: Claim,
     node: NodeId,
     location: String,
+    protection: Protection,
     takeovers: u32,
     /// Why the next node is needed.
     reason: TakeoverReason,
     /// Who gave the latest answer.
     answerer: Option<Arc<Place>>,
-    /// The node that refused the token last.
-    refuser: Option<NodeId>,
+    /// The node that refused the token last, and the key of the token.
+    refuser: Option<(NodeId, KeyId)>,
 }
 
 /// What became of the upload's place in the fleet.
@@ -71,7 +73,7 @@ impl<'a> Pusher<'a> {
         edge: &'a Edge,
         exchange: &'a mut Exchange,
         (base, length): (RequestHeader, Option<u64>),
-        transfer: &Transfer,
+        (transfer, protection): (&Transfer, Protection),
     ) -> Self {
         let (node, location) = (transfer.node.clone(), transfer.location.clone());
         let claimed = Claim::read(&base.headers, transfer.acknowledged);
@@ -83,6 +85,7 @@ impl<'a> Pusher<'a> {
             claimed,
             node,
             location,
+            protection,
             takeovers: 0,
             reason: TakeoverReason::Address,
             answerer: None,
@@ -226,9 +229,8 @@ impl Nodes for Pusher<'_> {
             let location = reply.head.headers.get(header::LOCATION);
             return match (reply.head.status, location.and_then(path_and_query)) {
                 (StatusCode::ACCEPTED, Some(location)) => {
-                    if let (Some(refuser), Some(token)) = (&self.refuser, self.exchange.token) {
-                        let taker = place.node.id();
-                        self.edge.token_taken(token.key, taker, refuser);
+                    if let Some((refuser, key)) = self.refuser.take() {
+                        self.edge.token_taken(key, place.node.id(), &refuser);
                     }
                     self.moved(&place, location.to_owned());
                     Ok(Opening::Opened)
@@ -301,12 +303,16 @@ impl Nodes for Pusher<'_> {
             Answer::Unauthorized => {
                 let edge = self.edge;
                 edge.look_at_token(&self.base.headers, self.exchange);
-                let refuser = self.answerer.as_ref();
-                self.refuser = refuser.map(|place| place.node.id().clone());
                 self.fail(TakeoverReason::Unauthorized);
-                if self.failed_late() {
+                // A client that is told to begin anew will do so where its token is taken.
+                let helpless = self.protection == Protection::None;
+                if self.failed_late() || (helpless && self.taker_elsewhere().is_some()) {
                     return Answer::Trouble;
                 }
+                let token = self.base.headers.get(header::AUTHORIZATION);
+                let token = token.and_then(|value| Peek::at_authorization(value.as_bytes()));
+                let refuser = self.answerer.as_ref().zip(token);
+                self.refuser = refuser.map(|(place, token)| (place.node.id().clone(), token.key));
             }
             Answer::Trouble => {
                 self.fail(TakeoverReason::BadAnswer);
