@@ -10,6 +10,9 @@ use super::{expect_none, expect_one};
 /// What the formatting layer adds to every line.
 const FRAME: [&str; 4] = ["timestamp", "level", "target", "message"];
 
+/// The page that shows records.
+const INSIGHT: &str = "conf/manual/insight.md";
+
 fn check_samples(file: &File, is_said: impl Fn(&str) -> bool) -> Vec<String> {
     let mut complaints = Vec::new();
     for (at, _) in file.text.match_indices("{\"timestamp\"") {
@@ -48,7 +51,7 @@ fn samples_of_the_log_are_lines_that_are_written() {
     };
     let logs = File::new("conf/logs.md", project::text("conf/logs.md"));
     assert!(logs.text.matches("{\"timestamp\"").count() > 8);
-    for page in [&logs, &File::new("README.md", project::text("README.md"))] {
+    for page in [&logs, &File::new(INSIGHT, project::text(INSIGHT))] {
         expect_none(&check_samples(page, is_said));
     }
 }
