@@ -20,7 +20,7 @@
 //! affinity: token recent sliding browser issuer ties settings standing shared* shared/address shared/breaker shared/keys shared/script
 //! guard: accounts credentials lease* login outcome rate settings shared* sharing* table transfers who
 //! spool: ledger file* settings
-//! upstream: verdict settings peer* live* probe* inspect*
+//! upstream: verdict settings authorities* peer* live* probe* inspect*
 //! discovery: fixed*
 //! download: goal facts takeover settings proof
 //! upload: takeover answer manifest driver* transfer*

@@ -49,6 +49,7 @@ use crate::observe::status::{Readiness, Stage};
 use crate::placement::budget::Budget;
 use crate::spool::file::Spools;
 use crate::upload::transfer::Transfers;
+use crate::upstream::authorities::{AuthoritiesError, check_authorities};
 use crate::upstream::live::Live;
 use crate::upstream::peer::TargetError;
 
@@ -63,6 +64,8 @@ pub enum AppError {
     Tls(#[from] TlsError),
     #[error("{0}")]
     Target(#[from] TargetError),
+    #[error("{0}")]
+    Authorities(#[from] AuthoritiesError),
     #[error("affinity keys: {0}")]
     Keys(#[from] keys::KeyError),
     #[error("redis: {0}")]
@@ -77,6 +80,7 @@ pub enum AppError {
 pub fn run(path: PathBuf, settings: Settings) -> Result<(), AppError> {
     // Ours must be there before any library builds a TLS configuration; a second one is refused silently.
     drop(rustls::crypto::ring::default_provider().install_default());
+    check_authorities()?;
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
     metrics.spool_limited(settings.spool.total_limit);
     let (log, writing) = log::start(&settings.log, &metrics)?;

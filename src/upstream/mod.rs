@@ -5,6 +5,7 @@
 //! Words: a *target* is a node as something to connect to; a *verdict* is what an answer says about its node; a
 //! *failure* is an exchange that came to no answer.
 
+pub mod authorities;
 pub mod inspect;
 pub mod live;
 pub mod peer;

@@ -33,6 +33,7 @@ use clap::Args;
 use crate::affinity::shared::address::Secret;
 use crate::config;
 use crate::registry::name::RepositoryName;
+use crate::upstream::authorities::check_authorities;
 
 use self::ask::Account;
 use self::catalog::Check;
@@ -84,6 +85,9 @@ pub(super) fn doctor(options: &DoctorOptions) -> ExitCode {
     };
     // Ours must be there before any library builds a TLS configuration; a second one is refused silently.
     drop(rustls::crypto::ring::default_provider().install_default());
+    if let Err(error) = check_authorities() {
+        return wrong(options, &error.to_string());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -7,9 +7,11 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::harness::balancer::program;
 use crate::harness::front::Front;
 use crate::harness::http::Request;
 use crate::harness::ports::{self, Subnet};
+use crate::harness::process::{self, Spec};
 use crate::harness::scratch::Scratch;
 use crate::harness::wait::{SOON, until};
 
@@ -121,5 +123,27 @@ async fn several_listeners_of_each_kind_listen_on_both_families() {
         let answer = plain.send(Request::get("/")).await.expect(301);
         let wanted = format!("{}/", front.balancer.url());
         assert_eq!(answer.header("location"), Some(wanted.as_str()));
+    }
+}
+
+/// As in an image without any certificate of an authority, whether or not a node needs one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_system_without_authorities_is_told_how_to_get_some() {
+    let scratch = Scratch::new();
+    let file = scratch.write(
+        "pilotage.toml",
+        "[public]\nnames = [\"registry.pilotage.test\"]\n\
+         [[tls.certificate]]\nchain_file = \"/nowhere/chain.pem\"\nkey_file = \"/nowhere/key.pem\"\n\
+         [[node]]\nname = \"one\"\nurl = \"http://127.0.0.1:9\"\n",
+    );
+    for (command, code) in [("run", 1), ("doctor", 2)] {
+        let spec = Spec::new(command, program(), scratch.path());
+        let spec = spec.arguments([command, "--config"]).argument(&file);
+        let spec = spec.environment("SSL_CERT_FILE", "/nowhere/authorities.pem");
+        let spec = spec.environment("SSL_CERT_DIR", "/nowhere");
+        let ended = process::run(&spec, b"", Duration::from_secs(20)).await;
+        assert_eq!(ended.code, Some(code), "{}", ended.stderr);
+        assert!(ended.stderr.contains("ca-certificates"), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
     }
 }
