@@ -34,6 +34,8 @@ struct Clinic {
     leads_to: &'static str,
     /// Variables of the doctor.
     environment: Vec<(String, String)>,
+    /// What it runs under, with that program's own arguments.
+    under: Vec<&'static str>,
 }
 
 impl Clinic {
@@ -77,6 +79,7 @@ impl Clinic {
             folder,
             leads_to: "127.0.0.1",
             environment: Vec::new(),
+            under: Vec::new(),
         }
     }
 
@@ -97,7 +100,13 @@ impl Clinic {
         std::fs::write(&file, self.config.text()).unwrap();
         let hosts_file = self.folder.join("hosts");
         std::fs::write(&hosts_file, hosts(PUBLIC_NAME, self.leads_to)).unwrap();
-        let spec = Spec::new("doctor", program(), &self.folder)
+        let spec = match self.under.split_first() {
+            None => Spec::new("doctor", program(), &self.folder),
+            Some((tool, its)) => Spec::new("doctor", tool, &self.folder)
+                .arguments(its)
+                .argument(program()),
+        };
+        let spec = spec
             .arguments(["doctor", "--config"])
             .argument(&file)
             .arguments(arguments)

@@ -119,6 +119,22 @@ async fn a_spool_without_room_is_found() {
     assert_eq!(diagnosis.code, Some(0));
 }
 
+/// Each flush to the disk takes so long that 32 MiB come to less than half of what is called slow.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_disk_of_the_spool_is_found() {
+    let mut clinic = lone().await;
+    clinic.under = vec!["strace", "-f", "-qq", "-o", "strace.out"];
+    clinic.under.extend(["-e", "trace=fdatasync"]);
+    clinic
+        .under
+        .extend(["-e", "inject=fdatasync:delay_exit=6000000"]);
+    let diagnosis = clinic.examine(&["--only", "spool"]).await;
+    names(
+        diagnosis.only("spool", "warning"),
+        &["slow", "written through", "SSD"],
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn too_few_open_files_are_found() {
     let mut clinic = lone().await;
