@@ -31,6 +31,19 @@ async fn in_flight(balancer: &Balancer, number: usize, count: u64) {
     .await;
 }
 
+/// Two nodes that take one request each; others wait for so long.
+async fn crowded(queue_timeout: &str) -> (Scene, Balancer) {
+    let scene = Scene::new(2, agreeable).await;
+    let balancer = scene
+        .balancer(|config| {
+            probed_once(config);
+            config.set("placement", "node_in_flight", 1);
+            config.set("placement", "queue_timeout", queue_timeout);
+        })
+        .await;
+    (scene, balancer)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_excess_waits_in_a_queue_and_what_finds_it_full_is_refused_at_once() {
     let scene = Scene::new(1, agreeable).await;
@@ -77,14 +90,7 @@ async fn the_excess_waits_in_a_queue_and_what_finds_it_full_is_refused_at_once()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_for_room_has_an_end_and_the_others_are_served() {
-    let scene = Scene::new(2, agreeable).await;
-    let balancer = scene
-        .balancer(|config| {
-            probed_once(config);
-            config.set("placement", "node_in_flight", 1);
-            config.set("placement", "queue_timeout", "500ms");
-        })
-        .await;
+    let (scene, balancer) = crowded("500ms").await;
     for link in &scene.links {
         link.set_flow(Flow::Stalled);
     }
@@ -116,14 +122,7 @@ async fn a_wait_for_room_has_an_end_and_the_others_are_served() {
 /// Its node alone knows an upload: it waits there while others would be free.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_waits_for_its_own_node() {
-    let scene = Scene::new(2, agreeable).await;
-    let balancer = scene
-        .balancer(|config| {
-            probed_once(config);
-            config.set("placement", "node_in_flight", 1);
-            config.set("placement", "queue_timeout", "20s");
-        })
-        .await;
+    let (scene, balancer) = crowded("20s").await;
     let (started, record) = ask(&balancer, start_upload("lab/app")).await;
     let (upload, home) = (next(&started.expect(202)), number(&node(&record)));
     scene.links[home].set_flow(Flow::Stalled);
@@ -145,14 +144,7 @@ async fn an_upload_waits_for_its_own_node() {
 /// The cap counts what an upload sends as well as what is read.
 #[tokio::test(flavor = "multi_thread")]
 async fn uploads_wait_for_room_on_their_own_node() {
-    let scene = Scene::new(2, agreeable).await;
-    let balancer = scene
-        .balancer(|config| {
-            probed_once(config);
-            config.set("placement", "node_in_flight", 1);
-            config.set("placement", "queue_timeout", "20s");
-        })
-        .await;
+    let (scene, balancer) = crowded("20s").await;
     let mut uploads = Vec::new();
     for _ in 0..2 {
         // Of one repository, so that both live on the node that it is drawn to.

@@ -7,7 +7,7 @@ use super::scene::{Scene, agreeable, number, probed_once};
 use super::work::{
     admin, ask, assert_unavailable, commit, next, node, patch, publish, some_blob, start_upload,
 };
-use crate::harness::balancer::field;
+use crate::harness::balancer::{Balancer, field};
 use crate::harness::certs::Offer;
 use crate::harness::http::Request;
 use crate::harness::image::digest;
@@ -24,6 +24,20 @@ fn mute(scene: &Scene, nodes: &[usize], times: usize) {
             link.cut_after(Direction::FromNode, 0, End::Close);
         }
     }
+}
+
+/// Nodes that no failed request takes out, and an upload that has begun there.
+async fn forgiving() -> (Scene, Balancer, String) {
+    let scene = Scene::new(3, agreeable).await;
+    let balancer = scene
+        .balancer(|config| {
+            probed_once(config);
+            config.set("health", "passive_down_after", 100_000);
+        })
+        .await;
+    let target = balancer.target(Offer::Http1);
+    let started = next(&target.send(start_upload("lab/app")).await.expect(202));
+    (scene, balancer, started)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,15 +91,7 @@ async fn reads_and_starts_are_asked_again_when_a_node_dies_before_it_answers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_settled_by_asking_is_sent_once_when_a_node_dies_before_it_answers() {
-    let scene = Scene::new(3, agreeable).await;
-    let balancer = scene
-        .balancer(|config| {
-            probed_once(config);
-            config.set("health", "passive_down_after", 100_000);
-        })
-        .await;
-    let target = balancer.target(Offer::Http1);
-    let started = next(&target.send(start_upload("lab/app")).await.expect(202));
+    let (scene, balancer, started) = forgiving().await;
     for request in [
         admin("DELETE", "/v2/lab/app/manifests/v1"),
         admin("DELETE", &started),
@@ -145,15 +151,7 @@ async fn a_body_that_was_cut_goes_whole_into_another_session_and_nowhere_twice()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_push_that_no_node_can_take_ends_as_unavailable() {
-    let scene = Scene::new(3, agreeable).await;
-    let balancer = scene
-        .balancer(|config| {
-            probed_once(config);
-            config.set("health", "passive_down_after", 100_000);
-        })
-        .await;
-    let target = balancer.target(Offer::Http1);
-    let started = next(&target.send(start_upload("lab/app")).await.expect(202));
+    let (scene, balancer, started) = forgiving().await;
     for request in [
         patch(&started, b"some bytes"),
         commit(&started, &some_blob(1)),

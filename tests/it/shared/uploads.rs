@@ -57,6 +57,14 @@ async fn expect_stored(scene: &Scene, couriers: &[Courier], repository: &str, co
     }
 }
 
+/// An upload that the first instance began: clients of both, its repository, what is to be sent, and the answer.
+async fn begin(scene: &Scene, offer: Offer) -> ([Courier; 2], String, Vec<u8>, Answer) {
+    let both = couriers(scene, offer).await;
+    let (repository, content) = (fresh(), random(SIZE));
+    let begun = both[0].start(&repository).await.expect(202);
+    (both, repository, content, begun)
+}
+
 /// Every request goes to the other instance than the one before.
 #[tokio::test(flavor = "multi_thread")]
 async fn any_instance_takes_any_next_request() {
@@ -84,9 +92,7 @@ async fn any_instance_takes_any_next_request() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_instance_took_over_is_committed_through_another() {
     let mut scene = Scene::set(2).await;
-    let both = couriers(&scene, Offer::Http1).await;
-    let (repository, content) = (fresh(), random(SIZE));
-    let begun = both[0].start(&repository).await.expect(202);
+    let (both, repository, content, begun) = begin(&scene, Offer::Http1).await;
     let holder = scene.holder(0, &repository).await;
     kill(&mut scene, holder).await;
     let taken = both[0]
@@ -118,9 +124,7 @@ async fn what_one_instance_took_over_is_committed_through_another() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_address_at_another_instance_gets_a_fresh_session() {
     let mut scene = Scene::set(2).await;
-    let both = couriers(&scene, Offer::Http1).await;
-    let (repository, content) = (fresh(), random(SIZE));
-    let begun = both[0].start(&repository).await.expect(202);
+    let (both, repository, content, begun) = begin(&scene, Offer::Http1).await;
     let old = location(&begun);
     let holder = scene.holder(0, &repository).await;
     kill(&mut scene, holder).await;
@@ -174,9 +178,7 @@ async fn the_status_of_a_moved_upload_is_known_to_all() {
 }
 
 async fn killed_between(scene: &mut Scene, offer: Offer) {
-    let both = couriers(scene, offer).await;
-    let (repository, content) = (fresh(), random(SIZE));
-    let begun = both[0].start(&repository).await.expect(202);
+    let (both, repository, content, begun) = begin(scene, offer).await;
     let patched = both[0]
         .send(patch(&location(&begun), &content))
         .await
@@ -204,9 +206,7 @@ async fn an_instance_that_is_killed_between_two_requests_is_not_missed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_an_instance_was_killed_in_mid_patch_the_client_goes_on_elsewhere() {
     let mut scene = Scene::set(2).await;
-    let both = couriers(&scene, Offer::Http1).await;
-    let (repository, content) = (fresh(), random(SIZE));
-    let begun = both[0].start(&repository).await.expect(202);
+    let (both, repository, content, begun) = begin(&scene, Offer::Http1).await;
     let upload = location(&begun);
     let mut sending = both[0]
         .begin(Request::new("PATCH", &upload), Some(SIZE))
@@ -230,9 +230,7 @@ async fn both_lost(nodes: Builder, shared: bool) -> (Scene, [Courier; 2], Answer
         config.set("retry", "patience", "2s");
     })
     .await;
-    let both = couriers(&scene, Offer::Http1).await;
-    let (repository, content) = (fresh(), random(SIZE));
-    let begun = both[0].start(&repository).await.expect(202);
+    let (both, repository, content, begun) = begin(&scene, Offer::Http1).await;
     let patched = both[0]
         .send(patch(&location(&begun), &content))
         .await

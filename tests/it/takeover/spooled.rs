@@ -7,11 +7,12 @@ use crate::harness::balancer::field;
 use crate::harness::certs::Offer;
 use crate::harness::cluster::Cluster;
 use crate::harness::http::Request;
+use crate::harness::image::digest;
 use crate::harness::node::Common;
 use crate::harness::scripted::location;
 use crate::harness::wait::{SOON, until};
 
-use super::courier::{Form, Moment};
+use super::courier::{Courier, Form, Moment};
 use super::survive::{SIZE, fresh, random, undergo};
 use super::trial::{Fault, Trial};
 
@@ -45,6 +46,19 @@ async fn works_unprotected(trial: &mut Trial, reason: &str) {
             );
         }
     }
+}
+
+/// An upload that rests and has taken most of the room: its repository, and its commit.
+async fn resting(courier: &Courier) -> (String, Request) {
+    let (repository, content) = (fresh(), random(SIZE));
+    let upload = location(&courier.start(&repository).await);
+    let resting = courier
+        .send(Request::new("PATCH", &upload).body(content.clone()))
+        .await
+        .expect(202);
+    let name = digest(&content);
+    let put = Request::new("PUT", &format!("{}&digest={name}", location(&resting)));
+    (repository, put)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,19 +99,11 @@ async fn pushes_beyond_the_limit_of_all_go_on_unprotected() {
     })
     .await;
     let courier = trial.courier(Offer::Http1).await;
-    // One that rests has taken most of the room.
-    let (repository, content) = (fresh(), random(SIZE));
-    let upload = location(&courier.start(&repository).await);
-    let resting = courier
-        .send(Request::new("PATCH", &upload).body(content.clone()))
-        .await
-        .expect(202);
+    let (repository, put) = resting(&courier).await;
     works_unprotected(&mut trial, "total_limit").await;
     // It is protected still, and its room is given back with its end.
     let holder = trial.holder(&repository).await;
     trial.strike(holder, Fault::Killed).await;
-    let digest = crate::harness::image::digest(&content);
-    let put = Request::new("PUT", &format!("{}&digest={digest}", location(&resting)));
     courier.send(put).await.expect(201);
     trial.heal().await;
     let strike = async |trial: &mut Trial, holder, moment| {
@@ -208,15 +214,7 @@ async fn a_push_waits_for_room_where_that_is_wanted() {
     })
     .await;
     let courier = trial.courier(Offer::Http1).await;
-    // One that rests has taken most of the room.
-    let (repository, content) = (fresh(), random(SIZE));
-    let upload = location(&courier.start(&repository).await);
-    let resting = courier
-        .send(Request::new("PATCH", &upload).body(content.clone()))
-        .await
-        .expect(202);
-    let digest = crate::harness::image::digest(&content);
-    let put = Request::new("PUT", &format!("{}&digest={digest}", location(&resting)));
+    let (_, put) = resting(&courier).await;
     let (waiting, other) = (fresh(), random(SIZE));
     let kept = trial.stage.balancer.metric("pilotage_spool_bytes").await;
     let push = courier.push(&waiting, (&other, Form::Patched), async |_| ());
