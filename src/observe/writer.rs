@@ -92,7 +92,8 @@ pub(super) fn start(
     thread::Builder::new()
         .name("log".to_owned())
         .spawn(move || {
-            write_all(&receiver, out, &next);
+            let rest = if queue < ROOMY { Duration::ZERO } else { REST };
+            write_all(&receiver, out, &next, rest);
             let _ = finished.try_send(());
         })?;
     Ok((
@@ -111,20 +112,35 @@ enum Message {
 
 /// Writes until told to stop; flushes whenever nothing waits. A failing output is ignored: there is
 /// no other place to say so.
-fn write_all(receiver: &Receiver<Message>, out: Box<dyn Write + Send>, next: &Next) {
+///
+/// Whoever hands in a line while the thread waits for one has to wake it, which costs more than all the rest of a
+/// small request's record. So it waits only after a rest in which lines gather.
+fn write_all(
+    receiver: &Receiver<Message>,
+    out: Box<dyn Write + Send>,
+    next: &Next,
+    rest: Duration,
+) {
     let mut out = BufWriter::with_capacity(BUFFER, out);
+    let mut rested = true;
     loop {
         let message = match receiver.try_recv() {
             Ok(message) => message,
             Err(TryRecvError::Disconnected) => break,
             Err(TryRecvError::Empty) => {
                 let _ = out.flush();
+                if !rested {
+                    thread::sleep(rest);
+                    rested = true;
+                    continue;
+                }
                 match receiver.recv() {
                     Ok(message) => message,
                     Err(_) => break,
                 }
             }
         };
+        rested = false;
         if let Some(file) = next.take() {
             let _ = out.flush();
             out = BufWriter::with_capacity(BUFFER, Box::new(file));
@@ -139,6 +155,10 @@ fn write_all(receiver: &Receiver<Message>, out: Box<dyn Write + Send>, next: &Ne
 
 /// Some dozens of lines in one call to the kernel when many wait.
 const BUFFER: usize = 64 * 1024;
+/// Lines that come within it are written together; nobody who reads along notices.
+const REST: Duration = Duration::from_millis(5);
+/// A queue that no rest fills: so many lines in five milliseconds are more than one machine answers.
+const ROOMY: usize = 1024;
 const STOP_TRIES: usize = 100;
 const STOP_PAUSE: Duration = Duration::from_millis(10);
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
