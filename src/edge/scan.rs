@@ -102,17 +102,34 @@ impl Scan {
 
     /// Takes the next bytes of the connection; bytes behind the block are ignored.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
-        for byte in bytes {
+        let mut rest = bytes;
+        while let Some((byte, behind)) = rest.split_first() {
             if self.line == Line::Done {
                 return;
             }
-            self.size = self.size.saturating_add(1);
-            if self.size > self.limit {
-                self.find(Finding::TooLarge);
-            }
+            self.count(1);
             self.read(*byte);
             self.line = self.step(*byte);
+            rest = self.skip_value(behind);
         }
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.size = self.size.saturating_add(bytes);
+        if self.size > self.limit {
+            self.find(Finding::TooLarge);
+        }
+    }
+
+    /// What stands in a value changes nothing before the line ends; tokens and cookies make most of a block.
+    fn skip_value<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        if self.line != Line::Some || !matches!(self.part, Part::Value) {
+            return bytes;
+        }
+        let end = bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+        let (skipped, behind) = bytes.split_at(end.unwrap_or(bytes.len()));
+        self.count(skipped.len());
+        behind
     }
 
     /// The first thing found is the one that is told.
