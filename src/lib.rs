@@ -14,7 +14,7 @@
 //! <!-- rooms -->
 //! registry: name digest reference route session range query percent error
 //! fleet: node health load view
-//! observe: names labels rescues findings metrics* affinity* shared* guard* record log* writer* admin* status* settings
+//! observe: names labels rescues findings metrics* affinity* shared* guard* record log* writer* admin* status* settings trace trail tracer* otlp
 //! rewrite: hop forwarded names location link splice challenge cookie systeminfo answer
 //! placement: choose rendezvous balance budget
 //! affinity: token recent sliding browser issuer ties settings standing shared* shared/address shared/breaker shared/keys shared/script

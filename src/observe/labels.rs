@@ -320,6 +320,18 @@ labels! {
         NotAsked = "not_asked",
     }
 
+    /// Why spans did not reach the collector.
+    SpanLoss {
+        /// More requests ended than could wait.
+        QueueFull = "queue_full",
+        /// The collector could not be reached, or did not answer.
+        Unsent = "unsent",
+        /// The collector would not have them.
+        Refused = "refused",
+        /// One request had more than are kept.
+        TooMany = "too_many",
+    }
+
     /// Work that goes on in the background.
     Task {
         Probes = "probes",

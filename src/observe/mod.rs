@@ -9,7 +9,8 @@
 //! no field for them, and [`record::Redacted`] hides what has to be carried past.
 //!
 //! Words: a *record* is what is kept of one request; a *line* is one message to a human; a *fault*
-//! is the name of what went wrong; *ready* means that a client asking now would be served.
+//! is the name of what went wrong; *ready* means that a client asking now would be served; a *trail* is what
+//! is kept of a request while it runs, for the *spans* of its trace.
 
 pub mod admin;
 mod affinity;
@@ -19,9 +20,14 @@ pub mod labels;
 pub mod log;
 pub mod metrics;
 pub mod names;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 pub mod record;
 pub mod rescues;
 pub mod settings;
 mod shared;
 pub mod status;
+pub mod trace;
+pub mod tracer;
+pub mod trail;
 pub mod writer;

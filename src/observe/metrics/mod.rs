@@ -24,6 +24,7 @@ use super::names;
 use super::record::Record;
 use super::rescues::{Rescue, Rescues};
 use super::shared::SharedNumbers;
+use super::tracer::SpanNumbers;
 use crate::fleet::health::Standing;
 use crate::fleet::node::NodeId;
 use family::{
@@ -58,6 +59,7 @@ pub struct Metrics {
     synthesized: Counters<Synthesized>,
     pub(super) shared: SharedNumbers,
     pub(super) guard: GuardNumbers,
+    pub(super) spans: SpanNumbers,
     pub(super) node_up: IntGaugeVec,
     pub(super) component_up: IntGaugeVec,
     pub(super) cluster_fault: IntGaugeVec,
@@ -120,6 +122,7 @@ impl Metrics {
             synthesized: Counters::new(&registry, &names::UPLOAD_SYNTHESIZED),
             shared: SharedNumbers::new(&registry),
             guard: GuardNumbers::new(&registry),
+            spans: SpanNumbers::new(&registry),
             node_up: gauges(&registry, &names::FLEET_NODE_UP),
             component_up: gauges(&registry, &names::FLEET_COMPONENT_UP),
             cluster_fault: gauges(&registry, &names::FLEET_CLUSTER_FAULT),

@@ -7,6 +7,7 @@ mod affinity;
 mod fields;
 mod guard;
 mod shared;
+mod spans;
 
 use super::labels::{
     Attempt, ConnectionClose, Direction, Handshake, Label, Misfit, Outcome, Probe, Refusal, Reload,
@@ -24,6 +25,7 @@ pub use self::guard::{GUARD_DELAYED, GUARD_LOGINS, GUARD_REFUSED, GUARD_TOKENS_S
 pub use self::shared::{
     AFFINITY_REDIS_CALLS, AFFINITY_REDIS_DROPPED, AFFINITY_REDIS_SECONDS, AFFINITY_REDIS_UP,
 };
+pub use self::spans::{OBSERVE_SPANS_DROPPED, OBSERVE_SPANS_SENT};
 
 /// What operators may rely on about one metric.
 #[derive(Debug, Clone, Copy)]
@@ -364,6 +366,8 @@ pub const METRICS: &[Metric] = &[
     APP_TASK_LAST_SUCCESS,
     APP_BUILD,
     OBSERVE_LOG_DROPPED,
+    OBSERVE_SPANS_SENT,
+    OBSERVE_SPANS_DROPPED,
 ];
 
 #[cfg(test)]
