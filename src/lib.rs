@@ -26,7 +26,7 @@
 //! upload: takeover answer manifest driver* transfer*
 //! edge: settings guarded host scan oddity plan fault lost connection* exchange* snapshot gate* lookout* phases* answer* accept* deadline* readahead* entrance* listen* tls*
 //! config: mod* file table kind notes check problem unit settings
-//! app: mod* assemble* keys* reload* rotate* task* probes* drain*
+//! app: mod* assemble* keys* reload* rotate* task* probes* drain* traces*
 //! cli: mod* run* check* health* doctor* doctor/catalog doctor/finding doctor/release doctor/said doctor/told doctor/judge doctor/render
 //! <!-- /rooms -->
 //!
@@ -41,7 +41,7 @@
 //!    waits when there is none.
 //! 5. The proxy library carries bytes both ways; `upstream/verdict` says what an answer tells of its node.
 //! 6. `edge/phases/depart` applies the edits of [`rewrite`], so that every address is the public one, and writes
-//!    the record, whatever happened.
+//!    the record and the spans, whatever happened.
 //!
 //! A failure becomes a value of `edge/fault`, which alone knows whose fault it is and what the client reads.
 //!

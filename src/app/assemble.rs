@@ -69,6 +69,7 @@ pub(super) fn snapshot(
         upload_lifetime: settings.affinity.upload_lifetime,
         storage: settings.affinity.storage,
         guard: settings.guard.clone(),
+        tracing: settings.tracing.as_ref().map(|tracing| tracing.ratio),
     })
 }
 

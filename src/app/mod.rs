@@ -12,6 +12,7 @@ mod probes;
 mod reload;
 mod rotate;
 mod task;
+mod traces;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -46,6 +47,7 @@ use crate::observe::admin::Admin;
 use crate::observe::log::{self, LogError};
 use crate::observe::metrics::Metrics;
 use crate::observe::status::{Readiness, Stage};
+use crate::observe::tracer::Tracer;
 use crate::placement::budget::Budget;
 use crate::spool::file::Spools;
 use crate::upload::transfer::Transfers;
@@ -70,6 +72,8 @@ pub enum AppError {
     Keys(#[from] keys::KeyError),
     #[error("redis: {0}")]
     Redis(#[from] AccessError),
+    #[error("traces: {0}")]
+    Traces(#[from] traces::TracesError),
     #[error("runtime: {0}")]
     Runtime(#[from] std::io::Error),
 }
@@ -136,7 +140,13 @@ async fn serve(
     first.https_port = https_port(&bound);
     assemble::resolve(&first).await;
     let snapshot = Arc::new(ArcSwap::from_pointee(first));
-    let edge = edge(&settings, &snapshot, shared.clone(), (&metrics, &log));
+    let (tracer, traces) = traces::start(settings.tracing.as_ref(), &metrics, &closed).await?;
+    let edge = edge(
+        &settings,
+        &snapshot,
+        shared.clone(),
+        (&metrics, &log, tracer),
+    );
     let (running, spools) = (Arc::clone(&edge.running), edge.spools.clone());
     let (lookout, ties) = (Arc::clone(&edge.lookout), Arc::clone(&edge.ties));
     let (transfers, guard) = (Arc::clone(&edge.transfers), Arc::clone(&edge.guard));
@@ -174,6 +184,7 @@ async fn serve(
     stop.send_replace(true);
     drain::drain(&parts, &running, &mut doors).await;
     close.send_replace(true);
+    traces.end().await;
     background.shutdown().await;
     Ok(())
 }
@@ -183,7 +194,7 @@ fn edge(
     settings: &Settings,
     snapshot: &Arc<ArcSwap<Snapshot>>,
     shared: Shared,
-    (metrics, log): (&Arc<Metrics>, &log::Log),
+    (metrics, log, tracer): (&Arc<Metrics>, &log::Log, Tracer),
 ) -> Edge {
     let gate = Arc::new(Gate::default());
     Edge {
@@ -195,6 +206,7 @@ fn edge(
         gate,
         metrics: Arc::clone(metrics),
         log: log.clone(),
+        tracer,
         live: Live::new(KEPT_CONNECTIONS),
         spools: Spools::new(&settings.spool),
         transfers: Arc::new(Transfers::default()),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::affinity::settings::{AffinitySettings, SessionSettings, SharedSettings};
-use crate::config::check::{describe_redis, describe_sessions};
+use crate::config::check::{describe_redis, describe_sessions, describe_tracing};
 use crate::config::unit::print_duration;
 use crate::download::settings::TakeoverSettings;
 use crate::edge::settings::{
@@ -13,7 +13,7 @@ use crate::edge::settings::{
 };
 use crate::fleet::health;
 use crate::guard::settings::GuardSettings;
-use crate::observe::settings::{AdminSettings, LogSettings};
+use crate::observe::settings::{AdminSettings, LogSettings, TracingSettings};
 use crate::spool::settings::SpoolSettings;
 use crate::upstream::settings::{
     NodeScheme, NodeSettings, ProbeKind, ProbeSettings, Timeouts, Verify,
@@ -50,6 +50,8 @@ pub struct Settings {
     pub sessions: SessionSettings,
     pub spool: SpoolSettings,
     pub log: LogSettings,
+    /// Who collects traces; none when nobody does.
+    pub tracing: Option<TracingSettings>,
     pub admin: AdminSettings,
 }
 
@@ -87,6 +89,7 @@ impl Settings {
             ("log.format", self.log.format != new.log.format),
             ("log.queue", self.log.queue != new.log.queue),
             ("log.file", self.log.file != new.log.file),
+            ("tracing", sends_otherwise(self, new)),
             ("admin.address", self.admin.address != new.admin.address),
         ];
         differs
@@ -104,8 +107,21 @@ impl Settings {
         lines.push(describe_probe(&self.probe));
         lines.extend(describe_sessions(&self.sessions));
         lines.extend(self.shared.iter().map(describe_redis));
+        lines.extend(self.tracing.iter().map(describe_tracing));
         lines
     }
+}
+
+/// Whether traces go elsewhere, or in another way. Which ones, and that none do, counts at once.
+fn sends_otherwise(old: &Settings, new: &Settings) -> bool {
+    let Some(fresh) = &new.tracing else {
+        return false;
+    };
+    let same_ratio = |settings: &TracingSettings| TracingSettings {
+        ratio: fresh.ratio,
+        ..settings.clone()
+    };
+    old.tracing.as_ref().map(same_ratio).as_ref() != Some(fresh)
 }
 
 /// What listeners bind, in an order that does not depend on the file.
@@ -194,6 +210,8 @@ fn describe_probe(probe: &ProbeSettings) -> String {
 #[cfg(test)]
 mod tests {
     use crate::config::load;
+    use crate::observe::settings::{Collector, Encryption};
+    use crate::observe::trace::Ratio;
 
     use super::*;
 
@@ -249,6 +267,37 @@ mod tests {
             "probes Harbor's health document and /v2/ on every node, every 5s",
         ];
         assert_eq!(load(FILE).unwrap().summary(), expected);
+    }
+
+    fn traced() -> TracingSettings {
+        TracingSettings {
+            collector: Collector {
+                encryption: Encryption::None,
+                host: "collector".to_owned(),
+                port: 4318,
+                authority: "collector:4318".to_owned(),
+                path: "/v1/traces".to_owned(),
+            },
+            headers_file: None,
+            ratio: Ratio::parse("10%").unwrap(),
+            interval: Duration::from_secs(5),
+            timeout: Duration::from_secs(10),
+            queue: 1,
+        }
+    }
+
+    #[test]
+    fn which_traces_are_kept_needs_no_restart_and_where_they_go_does() {
+        let mut old = load(FILE).unwrap();
+        let mut new = old.clone();
+        new.tracing = Some(traced());
+        assert_eq!(old.needs_restart(&new), ["tracing"]);
+        assert_eq!(new.needs_restart(&old), Vec::<&str>::new());
+        old.tracing = new.tracing.clone();
+        new.tracing.as_mut().unwrap().ratio = Ratio::parse("0%").unwrap();
+        assert_eq!(old.needs_restart(&new), Vec::<&str>::new());
+        new.tracing.as_mut().unwrap().queue = 2;
+        assert_eq!(old.needs_restart(&new), ["tracing"]);
     }
 
     #[test]

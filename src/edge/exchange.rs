@@ -15,6 +15,7 @@ use crate::fleet::load::InFlight;
 use crate::fleet::node::NodeId;
 use crate::observe::metrics::Open;
 use crate::observe::record::Rescued;
+use crate::observe::trail::Trail;
 use crate::registry::route::Target;
 use crate::registry::session::SessionId;
 use crate::rewrite::Scheme;
@@ -79,6 +80,8 @@ pub struct Exchange {
     pub(super) ended: Ended,
     pub(super) lag: Lag,
     pub(super) deletion: Deletion,
+    /// What is kept for the spans of its trace.
+    pub(super) trail: Trail,
 }
 
 /// What became of a DELETE whose answer was lost with its node.
@@ -199,6 +202,7 @@ impl Exchange {
             ended: Ended::NotYet,
             lag: Lag::Unasked,
             deletion: Deletion::NothingLost,
+            trail: Trail::default(),
         }
     }
 
@@ -262,7 +266,7 @@ pub(super) fn request_id(given: Option<&HeaderValue>, random: u128) -> String {
 }
 
 /// A version 4 UUID as RFC 9562 writes it.
-pub(super) fn uuid(random: u128) -> String {
+pub fn uuid(random: u128) -> String {
     let bits = (random & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
     let hex = format!("{bits:032x}");
     let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();

@@ -22,6 +22,11 @@ impl LostTime {
         }
     }
 
+    /// When the loss began that is not made up for yet.
+    pub(super) fn since(&self) -> Option<Instant> {
+        self.since.filter(|_| self.until.is_none())
+    }
+
     /// Another node has made up for more of it.
     pub(super) fn goes_on(&mut self, now: Instant) {
         self.until = self.since.map(|_| now);
@@ -55,9 +60,11 @@ mod tests {
         assert_eq!(lost.total(), Duration::ZERO, "nothing was lost");
         lost.begins(at(10));
         lost.begins(at(12));
+        assert_eq!(lost.since(), Some(at(10)));
         assert_eq!(lost.total(), Duration::ZERO, "not made up for yet");
         lost.goes_on(at(13));
         lost.goes_on(at(15));
+        assert_eq!(lost.since(), None);
         assert_eq!(lost.total(), Duration::from_secs(5));
         lost.settles(at(90));
         assert_eq!(lost.total(), Duration::from_secs(5), "it ran in between");

@@ -14,6 +14,7 @@ use crate::fleet::node::{Node, NodeId};
 use crate::fleet::view::Fleet;
 use crate::guard::settings::GuardSettings;
 use crate::guard::who::Anonymizer;
+use crate::observe::trace::Ratio;
 use crate::rewrite::names::NodeNames;
 use crate::upstream::peer::Target;
 use crate::upstream::settings::{ProbeSettings, Timeouts};
@@ -47,6 +48,8 @@ pub struct Snapshot {
     pub upload_lifetime: Duration,
     pub storage: Storage,
     pub guard: GuardSettings,
+    /// Which part is kept of the traces that begin here; none makes no traces.
+    pub tracing: Option<Ratio>,
     /// Makes marks of clients and accounts.
     pub anonymizer: Anonymizer,
 }

@@ -94,6 +94,7 @@ pub(super) fn snapshot() -> Snapshot {
         upload_lifetime: second,
         storage: crate::affinity::settings::Storage::Apart,
         guard: guard(),
+        tracing: None,
         anonymizer: Anonymizer::new(sealer().derive("guard")),
     }
 }

@@ -11,10 +11,12 @@ mod policy;
 mod redis;
 mod sessions;
 mod takeover;
+mod traces;
 mod value;
 
 pub(super) use self::redis::describe as describe_redis;
 pub(super) use self::sessions::describe as describe_sessions;
+pub(super) use self::traces::describe as describe_tracing;
 
 use super::file::File;
 use super::problem::Problems;
@@ -42,6 +44,7 @@ pub(super) fn check(problems: &mut Problems, file: &File) -> Option<Settings> {
     let guard = guard::guard(problems, &file.guard);
     let sessions = sessions::sessions(problems, &file.sessions);
     let log = policy::log(problems, &file.log);
+    let tracing = traces::traces(problems, &file.tracing, traces::Build::THIS);
     let admin = entrance::admin(
         problems,
         &file.admin,
@@ -68,6 +71,7 @@ pub(super) fn check(problems: &mut Problems, file: &File) -> Option<Settings> {
         sessions: sessions?,
         spool: spool?,
         log: log?,
+        tracing: tracing?,
         admin: admin?,
     })
 }

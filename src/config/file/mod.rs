@@ -7,11 +7,13 @@ mod guard;
 mod redis;
 mod sessions;
 mod takeover;
+mod traces;
 
 pub(super) use self::guard::Guard;
 pub(super) use self::redis::Redis;
 pub(super) use self::sessions::Sessions;
 pub(super) use self::takeover::{Spool, Takeover};
+pub(super) use self::traces::Tracing;
 
 use super::kind::Switch;
 use super::notes::Notes;
@@ -42,6 +44,7 @@ pub(super) struct File {
     pub(super) sessions: Sessions,
     pub(super) spool: Spool,
     pub(super) log: Log,
+    pub(super) tracing: Tracing,
     pub(super) admin: Admin,
 }
 
@@ -84,6 +87,7 @@ impl File {
                 sessions: table.table("sessions", Sessions::read),
                 spool: table.table("spool", Spool::read),
                 log: table.table("log", Log::read),
+                tracing: table.table("tracing", Tracing::read),
                 admin: table.table("admin", Admin::read),
             }
         })

@@ -22,6 +22,7 @@ use super::super::plan::{self, Plan, Request, decide};
 use super::super::scan::Finding;
 use super::Edge;
 use super::guard::Admission;
+use super::trail::trust;
 
 impl Edge {
     /// Finds the connection, sets the timers of the stream, names the request.
@@ -52,6 +53,7 @@ impl Edge {
         exchange.connection = connection;
         let given = session.req_header().headers.get("x-request-id");
         exchange.request_id = request_id(given, fastrand::u128(..));
+        exchange.trail = self.trail(&session.req_header().headers, exchange);
     }
 
     /// Reads the header, decides, and answers what needs no node. `true` when the answer has been written.
@@ -156,13 +158,7 @@ impl Edge {
             return Err(Fault::WrongHost);
         }
         let peer = connection.peer.ip().to_canonical();
-        let trusted = |address: std::net::IpAddr| {
-            snapshot
-                .public
-                .trusted_proxies
-                .iter()
-                .any(|network| network.contains(&address))
-        };
+        let trusted = |address| trust(snapshot, address) == Trust::Trusted;
         let session = match &target.route {
             Route::Upload(_, session) => Some(session.clone()),
             Route::UploadStart(_) => SessionId::parse(&uuid(fastrand::u128(..))),
@@ -171,11 +167,7 @@ impl Edge {
         Ok(Arrived {
             authority: authority.to_owned(),
             client: client_address(&request.headers, peer, trusted),
-            trust: if trusted(peer) {
-                Trust::Trusted
-            } else {
-                Trust::Untrusted
-            },
+            trust: trust(snapshot, peer),
             scheme: connection.scheme,
             port: connection.local.port(),
             session,

@@ -28,6 +28,7 @@ use super::super::gate::Waited;
 use super::super::plan::Repeat;
 use super::super::snapshot::Place;
 use super::hints::Accepting;
+use super::trail::asked;
 use super::{Doubt, Edge};
 
 impl Edge {
@@ -56,6 +57,9 @@ impl Edge {
         exchange.first_node.get_or_insert_with(|| node.clone());
         exchange.last_node = Some(node.clone());
         exchange.progress = Instant::now();
+        let at = exchange.progress.into_std();
+        let about = || asked(&place);
+        exchange.trail.asks(fastrand::u64(..), about, at);
         let in_flight = place.node.begin(0);
         exchange.current = Some(Current { place, in_flight });
     }
@@ -216,7 +220,7 @@ impl Edge {
         };
         let (node, traffic) = (&current.place.node, relay.traffic);
         exchange.shun(node.id());
-        self.metrics.attempt_done(node.id(), attempt);
+        self.attempt_done(exchange, &current.place, attempt);
         let observation = match trouble {
             NodeTrouble::Unverified | NodeTrouble::Unreachable => Observation::ConnectFailed,
             NodeTrouble::BadAnswer | NodeTrouble::Differs => Observation::BadGateway(traffic),
@@ -287,6 +291,7 @@ impl Edge {
             self.pass_over(exchange);
         } else if stale && trouble == NodeTrouble::Broken {
             let current = exchange.current.take().filter(|_| again);
+            exchange.trail.ends(attempt, Instant::now().into_std());
             exchange
                 .next
                 .extend(current.map(|current| current.place.node.id().clone()));

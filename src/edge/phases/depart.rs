@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType};
+use tokio::time::Instant;
 
 use crate::fleet::health::Observation;
 use crate::observe::labels::{Attempt, Outcome, TakeoverKind};
@@ -24,18 +25,9 @@ impl Edge {
         exchange.body_done();
         self.conclude(exchange);
         let outcome = outcome(error, exchange);
-        if let (Some(current), Some(relay)) = (&exchange.current, &exchange.relay) {
-            let node = &current.place.node;
-            let attempt = match outcome {
-                Outcome::Answered | Outcome::TakenOver => {
-                    self.lookout
-                        .observe(node, Observation::Served(relay.traffic));
-                    Attempt::Answered
-                }
-                Outcome::Refused | Outcome::Cut | Outcome::ClientLeft => Attempt::ClientLeft,
-            };
-            self.metrics.attempt_done(node.id(), attempt);
-        }
+        self.end_attempt(exchange, outcome);
+        let mut trail = std::mem::take(&mut exchange.trail);
+        let end = Instant::now();
         let request = session.req_header();
         let arrival = exchange.arrival.as_ref();
         let route = arrival.map(|arrival| &arrival.target.route);
@@ -79,7 +71,7 @@ impl Edge {
             bytes_in: exchange.bytes_in,
             bytes_out: exchange.bytes_out,
             first_byte: exchange.first_byte.map(|at| at - exchange.started),
-            total: exchange.started.elapsed(),
+            total: end - exchange.started,
         };
         self.metrics.request_done(&record);
         if let (Some(kind), 1..) = (route.and_then(kind), exchange.takeovers) {
@@ -89,8 +81,27 @@ impl Edge {
             self.metrics.committed(after);
         }
         self.log.access(&record);
+        self.traced(&mut trail, &record, end);
         exchange.current = None;
         self.gate.wake();
+    }
+
+    /// The node that had the request to its end did what it should, unless the client saw no end.
+    fn end_attempt(&self, exchange: &mut Exchange, outcome: Outcome) {
+        let (Some(current), Some(relay)) = (&exchange.current, &exchange.relay) else {
+            return;
+        };
+        let node = &current.place.node;
+        let attempt = match outcome {
+            Outcome::Answered | Outcome::TakenOver => {
+                self.lookout
+                    .observe(node, Observation::Served(relay.traffic));
+                Attempt::Answered
+            }
+            Outcome::Refused | Outcome::Cut | Outcome::ClientLeft => Attempt::ClientLeft,
+        };
+        self.metrics.attempt_done(node.id(), attempt);
+        exchange.trail.ends(attempt, Instant::now().into_std());
     }
 }
 

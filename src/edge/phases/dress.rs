@@ -86,6 +86,7 @@ impl Edge {
         if let Some(id) = exchange.request_id_value() {
             request.insert_header("X-Request-Id", id)?;
         }
+        Self::link(request, exchange)?;
         let route = &arrival.target.route;
         if systeminfo::concerns(route) || exchange.guarded.listens(route) {
             request.remove_header(&header::ACCEPT_ENCODING);

@@ -8,6 +8,7 @@ use crate::download::takeover::Lost;
 use crate::fleet::node::NodeId;
 use crate::observe::labels::{Attempt, Label as _, TakeoverKind, TakeoverReason, Verified};
 use crate::observe::rescues::Rescue;
+use crate::observe::trail::Takeover;
 use crate::registry::name::RepositoryName;
 
 use super::super::exchange::Exchange;
@@ -48,6 +49,14 @@ impl Edge {
         reason: TakeoverReason,
     ) {
         let at = Instant::now().into_std();
+        let takeover = Takeover {
+            kind,
+            reason,
+            from: from.clone(),
+            to: to.clone(),
+            since: exchange.lost.since().unwrap_or(at),
+        };
+        exchange.trail.moves(fastrand::u64(..), takeover, at);
         exchange.lost.goes_on(at);
         self.metrics.taken_over(Rescue {
             at,

@@ -24,6 +24,7 @@ mod push;
 mod respond;
 mod sharing;
 mod status;
+mod trail;
 mod unmask;
 
 use std::sync::Arc;
@@ -45,6 +46,7 @@ use crate::affinity::ties::Ties;
 use crate::guard::Guard;
 use crate::observe::log::Log;
 use crate::observe::metrics::Metrics;
+use crate::observe::tracer::Tracer;
 use crate::placement::budget::Budget;
 use crate::spool::file::Spools;
 use crate::upload::transfer::Transfers;
@@ -71,6 +73,7 @@ pub struct Edge {
     pub lookout: Arc<Lookout>,
     pub metrics: Arc<Metrics>,
     pub log: Log,
+    pub tracer: Tracer,
     /// Exchanges that we carry ourselves.
     pub live: Live,
     pub spools: Spools,
@@ -177,6 +180,9 @@ impl ProxyHttp for Edge {
         answer: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
+        if !answer.status.is_informational() {
+            exchange.trail.hears(answer.status.as_u16());
+        }
         self.unmask(session, answer, exchange).await?;
         self.doubt(session, answer, exchange).await?;
         exchange.farewell(session);

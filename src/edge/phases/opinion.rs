@@ -115,8 +115,9 @@ impl Edge {
             Subject::Session(_) => RetryReason::UnknownSession,
         });
         // It did its work, whatever the other will say.
-        self.metrics.attempt_done(&node, Attempt::Answered);
-        exchange.current = None;
+        if let Some(current) = exchange.current.take() {
+            self.attempt_done(exchange, &current.place, Attempt::Answered);
+        }
         exchange.next = vec![other];
         refusers.push(node);
         exchange.doubt = Doubt::About(fresh, refusers);

@@ -133,8 +133,9 @@ impl Edge {
                 }
             };
             Self::take(exchange, Arc::clone(&place));
+            let mut request = manifest.request.clone();
+            Self::link_own(&mut request, exchange);
             let timeouts = &exchange.snapshot.timeouts;
-            let request = manifest.request.clone();
             let begun = self
                 .live
                 .begin(&place.target, timeouts, Pace::Read, request)
@@ -158,6 +159,7 @@ impl Edge {
             };
             return match send(&mut flight, manifest).await {
                 Ok(reply) => {
+                    exchange.trail.hears(reply.head.status.as_u16());
                     let asks = (&Method::PUT, &manifest.request.headers);
                     // A refusal stores nothing.
                     if self.doubts(asks, (reply.head.status, &reply.head.headers), exchange) {

@@ -107,9 +107,8 @@ impl Edge {
     pub(super) fn pass_over(&self, exchange: &mut Exchange) {
         exchange.lost.begins(exchange.progress.into_std());
         if let Some(current) = exchange.current.take() {
-            let node = current.place.node.id();
-            exchange.shun(node);
-            self.metrics.attempt_done(node, Attempt::Answered);
+            exchange.shun(current.place.node.id());
+            self.attempt_done(exchange, &current.place, Attempt::Answered);
         }
         exchange.fault = Some(Fault::Database);
     }

@@ -33,6 +33,7 @@ pub mod balancer;
 pub mod certs;
 pub mod clients;
 pub mod cluster;
+pub mod collector;
 pub mod core;
 pub mod front;
 pub mod http;

@@ -2,6 +2,8 @@
 
 mod addresses;
 mod balancing;
+#[cfg(feature = "otlp")]
+mod collected;
 mod components;
 mod drain;
 mod leaving;
@@ -15,4 +17,6 @@ mod retries;
 mod returning;
 mod scene;
 mod secure;
+#[cfg(feature = "otlp")]
+mod traced;
 mod work;

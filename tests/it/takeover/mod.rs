@@ -36,6 +36,8 @@ mod stopped;
 mod survive;
 mod told;
 pub mod tool;
+#[cfg(feature = "otlp")]
+mod traced;
 mod trial;
 mod twice;
 mod vanished;

@@ -99,6 +99,8 @@ fn secrets(settings: &Settings) -> Vec<PathBuf> {
             all.push(path.clone());
         }
     }
+    let tracing = settings.tracing.as_ref();
+    all.extend(tracing.and_then(|tracing| tracing.headers_file.clone()));
     all
 }
 

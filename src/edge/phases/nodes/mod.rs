@@ -143,10 +143,11 @@ impl<'a> Pusher<'a> {
     async fn begin(
         &mut self,
         place: Arc<Place>,
-        request: RequestHeader,
+        mut request: RequestHeader,
         pace: Pace,
     ) -> Result<Attempted, Failure> {
         Edge::take(self.exchange, Arc::clone(&place));
+        Edge::link_own(&mut request, self.exchange);
         let timeouts = &self.exchange.snapshot.timeouts;
         let begun = self
             .edge
@@ -166,7 +167,9 @@ impl<'a> Pusher<'a> {
         let mut flight = self.begin(place, request, Pace::Read).await?;
         flight.end().await?;
         flight.head().await?;
-        flight.reply().await
+        let reply = flight.reply().await?;
+        self.exchange.trail.hears(reply.head.status.as_u16());
+        Ok(reply)
     }
 
     fn route(&self) -> Option<&Route> {
@@ -276,6 +279,7 @@ impl Nodes for Pusher<'_> {
     }
 
     fn classify(&mut self, reply: &Reply) -> Answer {
+        self.exchange.trail.hears(reply.head.status.as_u16());
         let Some(route) = self.route() else {
             return Answer::Final;
         };

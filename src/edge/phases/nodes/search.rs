@@ -85,8 +85,9 @@ impl Pusher<'_> {
             }
             asked.push(place.node.id().clone());
             Edge::take(self.exchange, Arc::clone(&place));
+            let mut request = request.clone();
+            Edge::link_own(&mut request, self.exchange);
             let timeouts = &self.exchange.snapshot.timeouts;
-            let request = request.clone();
             let answer = match self.edge.live.fetch(&place.target, timeouts, request).await {
                 Ok(answer) => answer,
                 Err(failure) => {
@@ -94,6 +95,7 @@ impl Pusher<'_> {
                     continue;
                 }
             };
+            self.exchange.trail.hears(answer.head.status.as_u16());
             let told = answer.head.headers.get(header::CONTENT_LENGTH);
             let told = told.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
             match answer.head.status {

@@ -150,6 +150,7 @@ impl Edge {
                 Ok(answer) => {
                     let asks = (&Method::GET, &session.req_header().headers);
                     let status = answer.head.status;
+                    exchange.trail.hears(status.as_u16());
                     if self.doubts(asks, (status, &answer.head.headers), exchange) {
                         continue;
                     }
