@@ -12,7 +12,7 @@
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::header::{HeaderMap, HeaderName};
 use http::{Method, StatusCode};
@@ -28,6 +28,10 @@ use pilotage::edge::plan::{Request, decide};
 use pilotage::fleet::health::{Settings, Traffic};
 use pilotage::fleet::node::{Duty, Listing, NodeId};
 use pilotage::fleet::view::Fleet;
+use pilotage::observe::labels::{Attempt, Outcome};
+use pilotage::observe::record::{Record, Rescued};
+use pilotage::observe::trace::Ratio;
+use pilotage::observe::trail::{Asked, Trail};
 use pilotage::placement::balance::Draws;
 use pilotage::placement::choose::{Hints, choose};
 use pilotage::placement::rendezvous::SoftKey;
@@ -58,6 +62,7 @@ fn main() {
     dress_requests(&table);
     tokens(&table);
     verify(&table);
+    traces(&table);
 }
 
 /// Measures what it is given and prints a row for it.
@@ -193,6 +198,51 @@ fn rewrite_answers(table: &Table) {
         let headers = headers(pairs);
         table.row(&format!("rewrite {method} {name}"), || {
             rewrite::answer(black_box(&route), status, &headers, &view)
+        });
+    }
+}
+
+/// What a trace costs its request: one attempt, and its end. What is not sampled is told to the node all the same.
+fn traces(table: &Table) {
+    let now = Instant::now().into_std();
+    let place = || Asked {
+        node: NodeId::parse("harbor-1").unwrap(),
+        host: "10.0.0.11".to_owned(),
+        port: 443,
+    };
+    let record = Record {
+        request_id: "69d1c9b0-3828-4c1b-a26d-bd52176c71f0",
+        client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        method: "GET",
+        host: Some(HOST),
+        protocol: "HTTP/1.1",
+        tls: Some("TLSv1.3"),
+        route: "blob",
+        repo: Some("library/app"),
+        reference: None,
+        session: None,
+        node: None,
+        first_node: None,
+        attempt: 1,
+        takeovers: 0,
+        rescued: Rescued::default(),
+        status: 200,
+        fault: None,
+        outcome: Outcome::Answered,
+        bytes_in: 0,
+        bytes_out: 1,
+        first_byte: None,
+        total: Duration::from_millis(1),
+    };
+    for (name, ratio) in [("trace not sampled", "0%"), ("trace sampled", "100%")] {
+        let ratio = Ratio::parse(ratio).unwrap();
+        table.row(name, || {
+            let mut trail = Trail::begin(None, ratio, (fastrand::u128(..), 1));
+            trail.asks(fastrand::u64(..), place, now);
+            let told = trail.context().map(|context| context.to_string());
+            trail.hears(200);
+            trail.ends(Attempt::Answered, now);
+            (told, trail.finish(&record, now, SystemTime::UNIX_EPOCH))
         });
     }
 }
