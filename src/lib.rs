@@ -26,8 +26,8 @@
 //! upload: takeover answer manifest driver* transfer*
 //! edge: settings guarded host scan oddity plan fault lost connection* exchange* snapshot gate* lookout* phases* answer* accept* deadline* readahead* entrance* listen* tls*
 //! config: mod* file table kind notes check problem unit settings
-//! app: mod* assemble* keys* reload* rotate* task* probes* drain* traces*
-//! cli: mod* run* check* health* doctor* doctor/catalog doctor/finding doctor/release doctor/said doctor/told doctor/judge doctor/render
+//! app: mod* assemble* keys* sockets* reload* rotate* task* probes* drain* handover* traces*
+//! cli: mod* run* upgrade* check* health* doctor* doctor/catalog doctor/finding doctor/release doctor/said doctor/told doctor/judge doctor/render
 //! <!-- /rooms -->
 //!
 //! # The walk of a request

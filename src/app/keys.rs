@@ -25,17 +25,52 @@ pub enum KeyError {
     NoRandom,
 }
 
-/// The keys that the settings ask for; one is made and kept where none is given.
-pub(super) fn keys(settings: &Settings) -> Result<Vec<Key>, KeyError> {
+/// The keys in use, newest first.
+#[derive(Debug, Clone)]
+pub(super) struct Sealing {
+    pub(super) keys: Vec<Key>,
+    kept: Kept,
+}
+
+/// Whether a process that starts later finds the same keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    InFile,
+    InMemory,
+}
+
+impl Sealing {
+    fn in_file(keys: Vec<Key>) -> Self {
+        let kept = Kept::InFile;
+        Self { keys, kept }
+    }
+
+    /// The keys that no file holds: whoever comes after us needs them from us.
+    pub(super) fn unkept(&self) -> Vec<Key> {
+        match self.kept {
+            Kept::InFile => Vec::new(),
+            Kept::InMemory => self.keys.clone(),
+        }
+    }
+}
+
+/// The keys that the settings ask for. Where they name none, those that were `known` before go on, and one is made
+/// when there are none.
+pub(super) fn keys(settings: &Settings, known: &[Key]) -> Result<Sealing, KeyError> {
     if let Some(path) = &settings.affinity.key_file {
-        return read(path);
+        return read(path).map(Sealing::in_file);
     }
     let path = settings.state_folder.join("affinity.key");
     if path.exists() {
-        read(&path)
-    } else {
-        make(&path)
+        return read(&path).map(Sealing::in_file);
     }
+    if known.is_empty() {
+        return make(&path);
+    }
+    Ok(Sealing {
+        keys: known.to_vec(),
+        kept: Kept::InMemory,
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<Key>, KeyError> {
@@ -49,25 +84,30 @@ fn read(path: &Path) -> Result<Vec<Key>, KeyError> {
     })
 }
 
-fn make(path: &Path) -> Result<Vec<Key>, KeyError> {
+fn make(path: &Path) -> Result<Sealing, KeyError> {
     let mut bytes = [0; 32];
     SystemRandom::new()
         .fill(&mut bytes)
         .map_err(|_| KeyError::NoRandom)?;
     let key = Key::from(bytes);
-    match keep(path, &key) {
+    let kept = match keep(path, &key) {
         Ok(()) => {
             tracing::info!(file = %path.display(), "made a key for upload tokens");
+            Kept::InFile
         }
         // Serving without a kept key beats not serving: only uploads that run across a restart suffer.
-        Err(error) => tracing::warn!(
-            file = %path.display(),
-            fault = %error,
-            remedy = "make the state folder writable, or give [affinity] key_file",
-            "the key for upload tokens cannot be kept: uploads that are running at a restart will fail"
-        ),
-    }
-    Ok(vec![key])
+        Err(error) => {
+            tracing::warn!(
+                file = %path.display(),
+                fault = %error,
+                remedy = "make the state folder writable, or give [affinity] key_file",
+                "the key for upload tokens cannot be kept: uploads that are running at a restart will fail"
+            );
+            Kept::InMemory
+        }
+    };
+    let keys = vec![key];
+    Ok(Sealing { keys, kept })
 }
 
 fn keep(path: &Path, key: &Key) -> std::io::Result<()> {

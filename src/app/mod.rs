@@ -3,26 +3,24 @@
 //! It never looks at a request.
 //!
 //! Words: to *assemble* is to make a snapshot from settings; a *task* is work that goes on in the background; to
-//! *drain* is to let what runs come to its end.
+//! *drain* is to let what runs come to its end; a *handover* is how one process comes after another without a gap.
 
 mod assemble;
 mod drain;
+mod handover;
 mod keys;
 mod probes;
 mod reload;
 mod rotate;
+mod sockets;
 mod task;
 mod traces;
 
-use std::io::Write as _;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use pingora::apps::http_app::HttpServer;
-use sd_notify::NotifyState;
-use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -34,9 +32,9 @@ use crate::affinity::shared::{Shared, Work};
 use crate::affinity::ties::Ties;
 use crate::affinity::token::Key;
 use crate::config::Settings;
-use crate::edge::entrance::{Doors, Entrance, serve_plain};
+use crate::edge::entrance::{Doors, Entrance, Phase, serve_plain};
 use crate::edge::gate::Gate;
-use crate::edge::listen::{Inherited, ListenError, listen};
+use crate::edge::listen::ListenError;
 use crate::edge::lookout::Lookout;
 use crate::edge::phases::{Edge, Unmasked};
 use crate::edge::settings::Protocol;
@@ -55,6 +53,10 @@ use crate::upstream::authorities::{AuthoritiesError, check_authorities};
 use crate::upstream::live::Live;
 use crate::upstream::peer::TargetError;
 
+pub use self::handover::Beginning;
+use self::handover::{Giving, HandoverError, Taken, check_place, take};
+use self::sockets::Sockets;
+
 /// pilotage cannot start, or cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
@@ -70,6 +72,8 @@ pub enum AppError {
     Authorities(#[from] AuthoritiesError),
     #[error("affinity keys: {0}")]
     Keys(#[from] keys::KeyError),
+    #[error("upgrade: {0}")]
+    Handover(#[from] HandoverError),
     #[error("redis: {0}")]
     Redis(#[from] AccessError),
     #[error("traces: {0}")]
@@ -78,10 +82,10 @@ pub enum AppError {
     Runtime(#[from] std::io::Error),
 }
 
-/// Runs until a signal ends it.
+/// Runs until a signal ends it, or another process takes over.
 ///
 /// The file is read again on SIGHUP; `settings` is what it says now.
-pub fn run(path: PathBuf, settings: Settings) -> Result<(), AppError> {
+pub fn run(path: PathBuf, settings: Settings, beginning: Beginning) -> Result<(), AppError> {
     // Ours must be there before any library builds a TLS configuration; a second one is refused silently.
     drop(rustls::crypto::ring::default_provider().install_default());
     check_authorities()?;
@@ -97,7 +101,7 @@ pub fn run(path: PathBuf, settings: Settings) -> Result<(), AppError> {
         .enable_all()
         .thread_name("pilotage")
         .build()?;
-    let outcome = runtime.block_on(serve(path, settings, threads, metrics, log));
+    let outcome = runtime.block_on(serve((path, settings), beginning, threads, metrics, log));
     runtime.shutdown_background();
     drop(writing);
     outcome
@@ -117,76 +121,99 @@ struct Parts {
     entrance: Entrance,
     shared: Shared,
     guard: Arc<Guard>,
+    sealing: keys::Sealing,
     running: Settings,
 }
 
 async fn serve(
-    path: PathBuf,
-    settings: Settings,
+    (path, settings): (PathBuf, Settings),
+    beginning: Beginning,
     threads: usize,
     metrics: Arc<Metrics>,
     log: log::Log,
 ) -> Result<(), AppError> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), file = %path.display(), "starting");
-    let (stop, stopped) = watch::channel(false);
     // The admin pages and the probes go on while the last requests run.
     let (close, closed) = watch::channel(false);
+    let (phases, told) = drain::Phases::new();
+    if let Some(upgrade) = &settings.upgrade {
+        check_place(&upgrade.socket)?;
+    }
     let store = assemble::certificates(&settings)?;
-    let sealing = keys::keys(&settings)?;
-    let mut first = assemble::snapshot(&settings, &sealing, None)?;
+    let mut taken = take(settings.upgrade.as_ref(), beginning).await?;
+    let sealing = keys::keys(&settings, taken.as_ref().map_or(&[], Taken::keys))?;
+    let mut first = assemble::snapshot(&settings, &sealing.keys, None)?;
     let readiness = Arc::new(Readiness::new());
-    let (shared, sharing) = share(&settings, &sealing, &metrics, &readiness)?;
-    let (listeners, bound) = bind(&settings)?;
-    first.https_port = https_port(&bound);
+    let (shared, sharing) = share(&settings, &sealing.keys, &metrics, &readiness)?;
+    let sockets = Sockets::bind(&settings, taken.as_mut())?;
+    first.https_port = sockets.bound.https_port();
     assemble::resolve(&first).await;
     let snapshot = Arc::new(ArcSwap::from_pointee(first));
     let (tracer, traces) = traces::start(settings.tracing.as_ref(), &metrics, &closed).await?;
-    let edge = edge(
-        &settings,
-        &snapshot,
-        shared.clone(),
-        (&metrics, &log, tracer),
-    );
-    let (running, spools) = (Arc::clone(&edge.running), edge.spools.clone());
-    let (lookout, ties) = (Arc::clone(&edge.lookout), Arc::clone(&edge.ties));
-    let (transfers, guard) = (Arc::clone(&edge.transfers), Arc::clone(&edge.guard));
-    let mut entrance = Entrance::new(edge, settings.limits.clone(), threads, stopped);
-    let mut doors = JoinSet::new();
-    open_doors(&mut entrance, listeners, (&settings, &store), &mut doors)?;
+    let aside = (&metrics, &log, tracer);
+    let edge = edge(&settings, &snapshot, shared.clone(), aside);
+    let running = Arc::clone(&edge.running);
     let mut background = JoinSet::new();
-    let (admin_address, serving) = open_admin(
-        &settings,
-        &snapshot,
-        (&readiness, &lookout),
-        (&metrics, &closed),
-    )?;
-    background.spawn(serving);
-    let parts = Parts {
+    task::spawn_until(&closed, &mut background, sharing.run());
+    let mut parts = Parts {
         path,
-        transfers,
-        spools,
+        transfers: Arc::clone(&edge.transfers),
+        spools: edge.spools.clone(),
+        lookout: Arc::clone(&edge.lookout),
+        ties: Arc::clone(&edge.ties),
+        guard: Arc::clone(&edge.guard),
+        entrance: Entrance::new(edge, settings.limits.clone(), threads, told.clients),
         metrics,
         log,
         snapshot,
-        lookout,
-        ties,
         store,
-        entrance,
         shared,
-        guard,
-        running: settings,
+        sealing,
+        running: settings.clone(),
     };
+    if taken.is_some() {
+        probes::first_word(&parts).await?;
+    }
+    let mut doors = JoinSet::new();
+    open_doors(&mut parts, sockets.listeners, &settings, &mut doors)?;
+    background.spawn(open_admin(&parts, sockets.admin, &readiness, told.operator));
     task::spawn_all(&parts, &mut background, &closed);
-    task::spawn_until(&closed, &mut background, sharing.run());
     readiness.enter(Stage::Serving);
-    announce(&bound, admin_address);
-    let parts = drain::until_stopped(parts, &readiness).await;
-    stop.send_replace(true);
-    drain::drain(&parts, &running, &mut doors).await;
+    if let Some(taken) = taken {
+        taken.serving().await;
+    }
+    let giving = stand_ready(&parts, sockets.lent, beginning)?;
+    sockets.bound.announce(beginning);
+    let ending = drain::until_ended(&mut parts, giving, &readiness, &phases).await;
+    drain::drain(&parts, ending, &running, &mut doors).await;
     close.send_replace(true);
     traces.end().await;
+    phases.operator.send_replace(Phase::Closed);
     background.shutdown().await;
     Ok(())
+}
+
+/// Offers the sockets to whoever comes after us, if that is wanted.
+fn stand_ready(
+    parts: &Parts,
+    lent: handover::Lent,
+    beginning: Beginning,
+) -> Result<Option<Giving>, AppError> {
+    let Some(upgrade) = &parts.running.upgrade else {
+        return Ok(None);
+    };
+    match (
+        Giving::open(&upgrade.socket, lent, parts.sealing.unkept()),
+        beginning,
+    ) {
+        (Ok(giving), _) => Ok(Some(giving)),
+        (Err(error), Beginning::Fresh) => Err(error.into()),
+        (Err(error), Beginning::Upgrade) => {
+            // The process of before is gone: to serve is all that counts.
+            tracing::error!(%error, "no further upgrade is possible without a restart");
+            Ok(None)
+        }
+    }
 }
 
 /// What every request is carried with.
@@ -231,39 +258,37 @@ fn share(
 }
 
 fn open_doors(
-    entrance: &mut Entrance,
-    listeners: Listeners<'_>,
-    (settings, store): (&Settings, &Arc<CertificateStore>),
+    parts: &mut Parts,
+    listeners: Vec<(TcpListener, &Protocol)>,
+    settings: &Settings,
     doors: &mut JoinSet<()>,
 ) -> Result<(), AppError> {
+    let tls = (&settings.certificates, &parts.store);
     for (listener, protocol) in listeners {
-        entrance.open(listener, protocol, (&settings.certificates, store), doors)?;
+        parts.entrance.open(listener, protocol, tls, doors)?;
     }
     Ok(())
 }
 
-/// Binds the admin listener; what serves it runs as long as the future does.
+/// The admin pages; they are served as long as the future runs.
 fn open_admin(
-    settings: &Settings,
-    snapshot: &Arc<ArcSwap<Snapshot>>,
-    (readiness, lookout): (&Arc<Readiness>, &Lookout),
-    (metrics, closed): (&Arc<Metrics>, &watch::Receiver<bool>),
-) -> Result<(SocketAddr, impl Future<Output = ()> + use<>), AppError> {
-    let fleet = Arc::clone(snapshot);
+    parts: &Parts,
+    listener: TcpListener,
+    readiness: &Arc<Readiness>,
+    phase: watch::Receiver<Phase>,
+) -> impl Future<Output = ()> + use<> {
+    let fleet = Arc::clone(&parts.snapshot);
     let admin = Admin::new(
-        Arc::clone(metrics),
+        Arc::clone(&parts.metrics),
         move || Arc::clone(&fleet.load().fleet),
         Arc::clone(readiness),
-        lookout.findings(),
+        parts.lookout.findings(),
     );
-    let listener = listen(settings.admin.address, &[], &mut Inherited::default())?;
-    let address = listener.local_addr()?;
     // An operator's connections are not clients': they are counted where nobody looks.
     let apart = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
-    let limits = settings.limits.clone();
     let app = HttpServer::new_app(admin);
-    let desk = Doors::new(app, limits, apart, None, closed.clone());
-    Ok((address, serve_plain(listener, desk)))
+    let desk = Doors::new(app, parts.running.limits.clone(), apart, None, phase);
+    serve_plain(listener, desk)
 }
 
 fn budget(settings: &Settings) -> Budget {
@@ -273,64 +298,6 @@ fn budget(settings: &Settings) -> Budget {
         settings.retry.budget_minimum,
         now,
     )
-}
-
-/// Bound listeners, each with what is spoken there.
-type Listeners<'s> = Vec<(TcpListener, &'s Protocol)>;
-
-/// Binds all listeners before the first is served, so that a port in use refuses the start as a whole.
-fn bind(settings: &Settings) -> Result<(Listeners<'_>, Vec<Bound>), AppError> {
-    let mut inherited = Inherited::from_environment();
-    let addresses: Vec<SocketAddr> = settings.listeners.iter().map(|one| one.address).collect();
-    let mut listeners = Vec::new();
-    for wanted in &settings.listeners {
-        let listener = listen(wanted.address, &addresses, &mut inherited)?;
-        listeners.push((listener, &wanted.protocol));
-    }
-    let bound = listeners.iter().map(Bound::of).collect::<Result<_, _>>()?;
-    Ok((listeners, bound))
-}
-
-/// Where browsers on the plain port are sent: the port that the first https listener really has.
-fn https_port(bound: &[Bound]) -> u16 {
-    let https = bound.iter().find(|one| one.protocol == HTTPS);
-    https.map_or(assemble::HTTPS_PORT, |one| one.address.port())
-}
-
-/// A listener with the address that it really has.
-#[derive(Debug, Serialize)]
-struct Bound {
-    protocol: &'static str,
-    address: SocketAddr,
-}
-
-impl Bound {
-    fn of((listener, protocol): &(TcpListener, &Protocol)) -> std::io::Result<Self> {
-        let protocol = match protocol {
-            Protocol::Https(_) => HTTPS,
-            Protocol::Redirect => "redirect",
-        };
-        Ok(Self {
-            protocol,
-            address: listener.local_addr()?,
-        })
-    }
-}
-
-/// What the ready line calls a listener that serves the registry.
-const HTTPS: &str = "https";
-
-/// Prints the ready line and tells the service manager.
-fn announce(bound: &[Bound], admin: SocketAddr) {
-    let line = serde_json::json!({ "ready": true, "listeners": bound, "admin": admin });
-    let mut out = std::io::stdout().lock();
-    // Nobody may be reading; that is no reason not to serve.
-    drop(writeln!(out, "{line}").and_then(|()| out.flush()));
-    for one in bound {
-        tracing::info!(protocol = one.protocol, address = %one.address, "listening");
-    }
-    tracing::info!(protocol = "admin", address = %admin, "listening");
-    drop(sd_notify::notify(false, &[NotifyState::Ready]));
 }
 
 /// Idle connections to nodes for exchanges that we carry ourselves.

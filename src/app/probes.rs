@@ -6,18 +6,55 @@ use std::time::Duration;
 use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::edge::lookout::Lookout;
 use crate::edge::snapshot::{Place, Snapshot};
-use crate::fleet::health::{Observation, PartState, Report, Unreachable};
+use crate::fleet::health::{Observation, PartState, Report, Traffic, Unreachable};
+use crate::fleet::view::{Fleet, Rank};
 use crate::observe::labels::{Misfit, Probe};
 use crate::observe::metrics::Metrics;
 use crate::upstream::peer::Learnt;
 use crate::upstream::probe::{Redirect, probe};
 
+use super::Parts;
 use super::assemble::resolve_one;
+use super::handover::HandoverError;
 use super::task::jitter;
+
+/// Asks all nodes once, and Redis if there is one, before the first client comes.
+pub(super) async fn first_word(parts: &Parts) -> Result<(), HandoverError> {
+    let prober = Prober::new(Arc::clone(&parts.lookout), Arc::clone(&parts.metrics));
+    let snapshot = parts.snapshot.load_full();
+    let health = &parts.running.health;
+    let mut rounds = health.up_after.max(health.down_after);
+    while rounds > 0 && !proven(&snapshot.fleet) {
+        prober.round(&snapshot, Duration::ZERO).await;
+        rounds -= 1;
+    }
+    if !proven(&snapshot.fleet) {
+        return Err(HandoverError::NotReady);
+    }
+    if parts.running.shared.is_some() {
+        // It is an improvement, never a condition.
+        let up = async {
+            while !parts.shared.is_up() {
+                sleep(LOOK).await;
+            }
+        };
+        drop(timeout(REDIS, up).await);
+    }
+    Ok(())
+}
+
+/// Whether a node is known to serve pulls. Until it was asked it is only not known not to.
+fn proven(fleet: &Fleet) -> bool {
+    let candidates = fleet.candidates(Traffic::Pull, Instant::now().into_std(), usize::MAX);
+    candidates.iter().any(|candidate| match candidate.rank {
+        Rank::Up | Rank::Draining => true,
+        Rank::Suspect | Rank::Down => false,
+    })
+}
 
 /// Asks nodes how they are, with connections of its own.
 pub(super) struct Prober {
@@ -100,3 +137,7 @@ impl Prober {
 
 /// Connections that are kept between rounds.
 const KEPT: usize = 64;
+/// How long Redis is waited for before an upgrade goes on without it.
+const REDIS: Duration = Duration::from_secs(2);
+/// How often it is looked for in that time.
+const LOOK: Duration = Duration::from_millis(20);

@@ -50,8 +50,9 @@ async fn apply(parts: &mut Parts, settings: Settings) -> Result<(), Vec<String>>
     let restart = parts.running.needs_restart(&settings);
     let before = parts.snapshot.load_full();
     // Everything that can fail comes before the first change.
-    let sealing = keys::keys(&settings).map_err(|error| one(error.into()))?;
-    let fresh = assemble::snapshot(&settings, &sealing, Some(&before)).map_err(one)?;
+    let sealing =
+        keys::keys(&settings, &parts.sealing.unkept()).map_err(|error| one(error.into()))?;
+    let fresh = assemble::snapshot(&settings, &sealing.keys, Some(&before)).map_err(one)?;
     let access = settings.shared.as_ref().map(Access::open).transpose();
     let access = access.map_err(|error| one(error.into()))?;
     assemble::resolve(&fresh).await;
@@ -79,7 +80,7 @@ async fn apply(parts: &mut Parts, settings: Settings) -> Result<(), Vec<String>>
     parts.lookout.forget();
     parts
         .shared
-        .adopt(access, |prefix| Keys::new(prefix, &sealing));
+        .adopt(access, |prefix| Keys::new(prefix, &sealing.keys));
     let nodes: Vec<_> = settings.nodes.iter().map(|node| node.id.clone()).collect();
     let change = parts.ties.retain(&nodes);
     parts.lookout.signing_keys(change, &parts.ties.issuers);
@@ -88,6 +89,7 @@ async fn apply(parts: &mut Parts, settings: Settings) -> Result<(), Vec<String>>
         let settings = restart.join(", ");
         tracing::warn!(key = settings, "these settings change only with a restart");
     }
+    parts.sealing = sealing;
     parts.running = settings;
     Ok(())
 }

@@ -11,6 +11,7 @@ mod check;
 mod doctor;
 mod health;
 mod run;
+mod upgrade;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -31,7 +32,9 @@ struct Command {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Serves the registry until a signal ends it; SIGHUP reads the configuration again
-    Run(Options),
+    Run(run::RunOptions),
+    /// Starts a new process that takes over from the running one, and returns when it serves
+    Upgrade(Options),
     /// Reads the configuration and prints all that is wrong with it, or a short summary
     Check(Options),
     /// Asks the running pilotage of this configuration whether it can serve; for container health checks
@@ -56,6 +59,7 @@ pub fn main() -> ExitCode {
     let command = Command::parse();
     match command.verb {
         Verb::Run(options) => run::run(&options),
+        Verb::Upgrade(options) => upgrade::upgrade(&options),
         Verb::Check(options) => check::check(&options),
         Verb::Health(options) => health::health(&options),
         Verb::Doctor(options) => doctor::doctor(&options),

@@ -28,7 +28,7 @@ use toml::de::DeTable;
 
 pub use notes::KnownKey;
 pub use problem::Problem;
-pub use settings::Settings;
+pub use settings::{Settings, Upgrade};
 
 use self::file::File;
 use self::notes::{Notes, line_of};

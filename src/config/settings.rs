@@ -1,7 +1,7 @@
 //! Everything the operator decided, checked.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::affinity::settings::{AffinitySettings, SessionSettings, SharedSettings};
@@ -28,6 +28,10 @@ pub struct Settings {
     pub threads: usize,
     /// How long running transfers may go on after the order to stop.
     pub grace_period: Duration,
+    /// How long new clients are still taken in after the order to stop.
+    pub drain_delay: Duration,
+    /// How another process may come after this one; none when it may not.
+    pub upgrade: Option<Upgrade>,
     pub public: Public,
     /// At least one of them speaks https.
     pub listeners: Vec<Listener>,
@@ -53,6 +57,15 @@ pub struct Settings {
     /// Who collects traces; none when nobody does.
     pub tracing: Option<TracingSettings>,
     pub admin: AdminSettings,
+}
+
+/// How one process comes after another without a gap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upgrade {
+    /// Where the running process offers its listening sockets.
+    pub socket: PathBuf,
+    /// How long the process of before may go on with its transfers.
+    pub grace_period: Duration,
 }
 
 impl Settings {
@@ -91,6 +104,10 @@ impl Settings {
             ("log.file", self.log.file != new.log.file),
             ("tracing", sends_otherwise(self, new)),
             ("admin.address", self.admin.address != new.admin.address),
+            (
+                "upgrade.socket",
+                upgrade_socket(self) != upgrade_socket(new),
+            ),
         ];
         differs
             .into_iter()
@@ -122,6 +139,10 @@ fn sends_otherwise(old: &Settings, new: &Settings) -> bool {
         ..settings.clone()
     };
     old.tracing.as_ref().map(same_ratio).as_ref() != Some(fresh)
+}
+
+fn upgrade_socket(settings: &Settings) -> Option<&Path> {
+    settings.upgrade.as_ref().map(|one| one.socket.as_path())
 }
 
 /// What listeners bind, in an order that does not depend on the file.
@@ -318,7 +339,7 @@ mod tests {
     #[test]
     fn what_only_a_restart_can_change_is_named() {
         let old = load(FILE).unwrap();
-        let changes: [(&str, Change); 15] = [
+        let changes: [(&str, Change); 16] = [
             ("state_folder", |new| new.state_folder = "/elsewhere".into()),
             ("threads", |new| new.threads = 3),
             ("listener", |new| new.listeners.truncate(1)),
@@ -331,6 +352,12 @@ mod tests {
             }),
             ("log.queue", |new| new.log.queue = 1),
             ("admin.address", |new| new.admin.address.set_port(1)),
+            ("upgrade.socket", |new| {
+                new.upgrade = Some(Upgrade {
+                    socket: "/run/pilotage/upgrade.sock".into(),
+                    grace_period: Duration::ZERO,
+                });
+            }),
             ("limits.requests_per_connection", |new| {
                 new.limits.requests_per_connection = 7;
             }),

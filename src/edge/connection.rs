@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::guard::who::household;
@@ -23,6 +24,8 @@ pub struct Connection {
     pub(super) local: SocketAddr,
     pub(super) scheme: Scheme,
     pub(super) opened: Instant,
+    /// Has a permit as soon as there was a request.
+    asked: Notify,
     running: AtomicUsize,
     uploading: AtomicUsize,
     header_open: AtomicBool,
@@ -39,6 +42,7 @@ impl Connection {
             local,
             scheme,
             opened: Instant::now(),
+            asked: Notify::new(),
             answered: AtomicBool::new(false),
             running: AtomicUsize::new(0),
             uploading: AtomicUsize::new(0),
@@ -53,6 +57,12 @@ impl Connection {
     pub(super) fn begin(&self) {
         self.header_open.store(false, Ordering::Release);
         self.running.fetch_add(1, Ordering::AcqRel);
+        self.asked.notify_one();
+    }
+
+    /// Waits for the first request; returns at once when there was one. For one caller.
+    pub(super) async fn first_request(&self) {
+        self.asked.notified().await;
     }
 
     /// A request is done.

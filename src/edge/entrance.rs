@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-pub use super::accept::Doors;
+pub use super::accept::{Doors, Phase};
 use super::accept::{ListenerTls, Welcome};
 use super::connection::Connections;
 use super::listen::accept_all;
@@ -35,7 +35,7 @@ impl std::fmt::Debug for Entrance {
 
 impl Entrance {
     /// Puts the proxy behind the limits; nothing is accepted yet.
-    pub fn new(edge: Edge, limits: Limits, threads: usize, stop: watch::Receiver<bool>) -> Self {
+    pub fn new(edge: Edge, limits: Limits, threads: usize, phase: watch::Receiver<Phase>) -> Self {
         let conf = ServerConf {
             threads,
             max_retries: MAX_ROUNDS,
@@ -50,7 +50,7 @@ impl Entrance {
         options.keepalive_request_limit = Some(limits.requests_per_connection.saturating_sub(1));
         options.h2_idle_timeout = Some(limits.idle_timeout);
         proxy.server_options = Some(options);
-        let doors = Arc::new(Doors::new(proxy, limits, metrics, Some(log), stop));
+        let doors = Arc::new(Doors::new(proxy, limits, metrics, Some(log), phase));
         Self {
             doors,
             welcomes: Vec::new(),

@@ -1,20 +1,22 @@
 //! The sockets that clients connect to.
 //!
-//! A socket is either bound here or taken over from the service manager, which may bind privileged ports for us.
+//! A socket is bound here, or taken over: from the service manager, which may bind privileged ports for us, or from
+//! the process that we come after.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use listenfd::ListenFd;
 use pingora::apps::ServerApp;
 use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::accept::{Doors, Welcome};
+use super::accept::{Doors, Phase, Welcome};
 
 /// A listening socket cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -35,14 +37,14 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
-/// Sockets that the service manager has bound for us, by address.
+/// Sockets that are bound already, by the address that is asked for.
 #[derive(Debug, Default)]
 pub struct Inherited {
     sockets: Vec<(SocketAddr, std::net::TcpListener)>,
 }
 
 impl Inherited {
-    /// Takes the sockets over from the environment (`LISTEN_FDS`).
+    /// Takes those of the service manager over from the environment (`LISTEN_FDS`).
     pub fn from_environment() -> Self {
         let mut given = ListenFd::from_env();
         let taken = (0..given.len()).filter_map(|index| {
@@ -54,16 +56,21 @@ impl Inherited {
         }
     }
 
+    /// Adds one that was bound where `address` was asked for.
+    pub fn add(&mut self, address: SocketAddr, socket: std::net::TcpListener) {
+        self.sockets.push((address, socket));
+    }
+
     fn take(&mut self, address: SocketAddr) -> Option<std::net::TcpListener> {
         let found = self
             .sockets
             .iter()
             .position(|(bound, _)| *bound == address)?;
-        Some(self.sockets.swap_remove(found).1)
+        Some(self.sockets.remove(found).1)
     }
 }
 
-/// Listens on `address`, on a socket of the service manager if there is one for it.
+/// Listens on `address`, on a socket that is bound already if there is one for it.
 ///
 /// `[::]` listens on IPv4 too, unless `0.0.0.0` with the same port is among `listeners`, the addresses of all
 /// listeners. Must be called inside a tokio runtime.
@@ -115,27 +122,20 @@ fn bind(address: SocketAddr, families: Families) -> io::Result<std::net::TcpList
     Ok(socket.into())
 }
 
-/// Accepts clients until the server stops, then waits for those that are in.
+/// Accepts clients until the doors close, then waits for those that are in.
 ///
-/// The socket is closed as soon as the stop is signalled. Dropping the future ends all its connections.
+/// The socket is closed as soon as the doors are. Dropping the future ends all its connections.
 pub(super) async fn accept_all<A: ServerApp + Send + Sync + 'static>(
     listener: TcpListener,
     doors: Arc<Doors<A>>,
     welcome: Arc<Welcome>,
 ) {
     let mut connections = JoinSet::new();
-    let mut stop = doors.stop.clone();
+    let mut phase = doors.phase.clone();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((socket, peer)) => {
-                    let Some(place) = doors.admit(peer) else { continue };
-                    let (doors, welcome) = (Arc::clone(&doors), Arc::clone(&welcome));
-                    connections.spawn(async move {
-                        doors.receive(socket, peer, &welcome).await;
-                        drop(place);
-                    });
-                }
+                Ok(client) => take_in(client, &doors, &welcome, &mut connections),
                 Err(error) => {
                     // Out of descriptors: those that are in must end before others can come.
                     tracing::warn!(fault = %error, "accept failed");
@@ -143,11 +143,35 @@ pub(super) async fn accept_all<A: ServerApp + Send + Sync + 'static>(
                 }
             },
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            () = async { drop(stop.wait_for(|stopped| *stopped).await) } => break,
+            () = async { drop(phase.wait_for(|phase| *phase == Phase::Closed).await) } => break,
+        }
+    }
+    // Whom the system has already let in would be cut off with the socket.
+    for _ in 0..BACKLOG {
+        match listener.accept().now_or_never() {
+            Some(Ok(client)) => take_in(client, &doors, &welcome, &mut connections),
+            Some(Err(_)) | None => break,
         }
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
+}
+
+/// Serves a client in a task of `connections`, if there is a place.
+fn take_in<A: ServerApp + Send + Sync + 'static>(
+    (socket, peer): (TcpStream, SocketAddr),
+    doors: &Arc<Doors<A>>,
+    welcome: &Arc<Welcome>,
+    connections: &mut JoinSet<()>,
+) {
+    let Some(place) = doors.admit(peer) else {
+        return;
+    };
+    let (doors, welcome) = (Arc::clone(doors), Arc::clone(welcome));
+    connections.spawn(async move {
+        doors.receive(socket, peer, &welcome).await;
+        drop(place);
+    });
 }
 
 /// Clients that may wait to be accepted; the kernel lowers it to its own limit.
@@ -158,8 +182,6 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpStream;
-
     use super::*;
 
     fn address(text: &str) -> SocketAddr {

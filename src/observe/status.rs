@@ -27,6 +27,8 @@ pub enum Stage {
     #[default]
     Starting,
     Serving,
+    /// New clients still come in, and are told to go elsewhere next time.
+    Draining,
     /// The listeners are closed; what runs may end.
     Stopping,
 }
@@ -67,6 +69,7 @@ impl Readiness {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unready {
     Starting,
+    Draining,
     Stopping,
     NoNode,
 }
@@ -75,6 +78,7 @@ impl Unready {
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Starting => "starting: not all listeners are open",
+            Self::Draining => "draining: about to stop, send new clients elsewhere",
             Self::Stopping => "stopping: running requests may end, new ones are not taken",
             Self::NoNode => "no node is up: /nodes says why",
         }
@@ -85,6 +89,7 @@ impl Unready {
 pub(super) fn readiness(stage: Stage, fleet: &Fleet, now: Instant) -> Result<(), Unready> {
     match stage {
         Stage::Starting => Err(Unready::Starting),
+        Stage::Draining => Err(Unready::Draining),
         Stage::Stopping => Err(Unready::Stopping),
         Stage::Serving => {
             let candidates = fleet.candidates(Traffic::Pull, now, usize::MAX);

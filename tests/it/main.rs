@@ -15,6 +15,7 @@ mod direct;
 mod doctor;
 mod entrance;
 mod guard;
+mod handover;
 mod harness;
 mod nodes;
 mod operate;

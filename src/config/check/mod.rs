@@ -12,6 +12,7 @@ mod redis;
 mod sessions;
 mod takeover;
 mod traces;
+mod upgrade;
 mod value;
 
 pub(super) use self::redis::describe as describe_redis;
@@ -27,6 +28,8 @@ pub(super) fn check(problems: &mut Problems, file: &File) -> Option<Settings> {
     let state_folder = value::path(problems, &file.state_folder);
     let threads = value::number(problems, &file.threads, 0..=1_024);
     let grace_period = value::period_or_zero(problems, &file.grace_period);
+    let drain_delay = value::period_or_zero(problems, &file.drain_delay);
+    let upgrade = upgrade::upgrade(problems, &file.upgrade);
     let public = entrance::public(problems, &file.public);
     let listeners = entrance::listeners(problems, &file.listeners);
     let certificates = entrance::certificates(problems, &file.tls);
@@ -54,6 +57,8 @@ pub(super) fn check(problems: &mut Problems, file: &File) -> Option<Settings> {
         state_folder: state_folder?,
         threads: threads?,
         grace_period: grace_period?,
+        drain_delay: drain_delay?,
+        upgrade: upgrade?,
         public: public?,
         listeners: listeners?,
         certificates: certificates?,

@@ -8,12 +8,14 @@ mod redis;
 mod sessions;
 mod takeover;
 mod traces;
+mod upgrade;
 
 pub(super) use self::guard::Guard;
 pub(super) use self::redis::Redis;
 pub(super) use self::sessions::Sessions;
 pub(super) use self::takeover::{Spool, Takeover};
 pub(super) use self::traces::Tracing;
+pub(super) use self::upgrade::Upgrade;
 
 use super::kind::Switch;
 use super::notes::Notes;
@@ -28,6 +30,8 @@ pub(super) struct File {
     pub(super) state_folder: Raw<String>,
     pub(super) threads: Raw<i64>,
     pub(super) grace_period: Raw<String>,
+    pub(super) drain_delay: Raw<String>,
+    pub(super) upgrade: Upgrade,
     pub(super) public: Public,
     pub(super) listeners: Raw<Vec<Listener>>,
     pub(super) tls: Tls,
@@ -71,6 +75,8 @@ impl File {
                 state_folder: table.text("state_folder", "/var/lib/pilotage"),
                 threads: table.integer("threads", 0),
                 grace_period: table.text("grace_period", "10m"),
+                drain_delay: table.text("drain_delay", "0s"),
+                upgrade: table.table("upgrade", Upgrade::read),
                 public: table.table("public", Public::read),
                 listeners: table.tables("listener", Listener::read),
                 tls: table.table("tls", Tls::read),
@@ -195,7 +201,7 @@ impl Limits {
             header_timeout: table.text("header_timeout", "15s"),
             idle_timeout: table.text("idle_timeout", "75s"),
             client_timeout: table.text("client_timeout", "60s"),
-            connection_age: table.text("connection_age", "24h"),
+            connection_age: table.text("connection_age", "1h"),
             header_size: table.text("header_size", "32KiB"),
             requests_per_connection: table.integer("requests_per_connection", 10_000),
             h2_streams: table.integer("h2_streams", 100),

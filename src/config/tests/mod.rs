@@ -75,6 +75,9 @@ fn a_minimal_file_has_the_defaults() {
     let settings = load(MINIMAL).unwrap();
     assert_eq!(settings.state_folder, PathBuf::from("/var/lib/pilotage"));
     assert_eq!(settings.grace_period, Duration::from_mins(10));
+    assert_eq!(settings.drain_delay, Duration::ZERO);
+    assert_eq!(settings.upgrade, None);
+    assert_eq!(settings.limits.connection_age, Duration::from_hours(1));
     assert_eq!(settings.public.names, ["registry.example.com"]);
     assert_eq!(settings.public.location, LocationForm::Absolute);
     let addresses: Vec<_> = settings
@@ -111,6 +114,10 @@ fn a_full_file_says_everything_its_own_way() {
         (settings.threads, settings.grace_period),
         (4, Duration::ZERO)
     );
+    assert_eq!(settings.drain_delay, Duration::from_secs(20));
+    let upgrade = settings.upgrade.unwrap();
+    assert_eq!(upgrade.socket, Path::new("/run/p/upgrade.sock"));
+    assert_eq!(upgrade.grace_period, Duration::from_hours(2));
     assert_eq!(settings.public.names, ["a.example", "[2001:db8::1]:8443"]);
     assert_eq!(settings.public.location, LocationForm::Path);
     assert_eq!(settings.public.trusted_proxies[0].to_string(), "10.0.0.0/8");
@@ -170,6 +177,8 @@ const FULL: &str = r#"
 state_folder = "/srv/pilotage"
 threads = 0x4
 grace_period = "0s"
+drain_delay = "20s"
+upgrade = { socket = "/run/p/upgrade.sock", grace_period = "2h" }
 public.names = ["a.example", "[2001:db8:0::1]:8443"]
 public.location = "path"
 public.trusted_proxies = ["10.0.0.0/8"]

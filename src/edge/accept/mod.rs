@@ -44,6 +44,17 @@ pub(super) enum Welcome {
     Plain,
 }
 
+/// What the doors are told to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// New clients come in, and stay as long as they like.
+    Open,
+    /// New clients still come in; every connection ends with what runs on it.
+    Leaving,
+    /// Nobody new; every connection ends with what runs on it.
+    Closed,
+}
+
 /// What all listeners share: the application behind them and the counts of who is in.
 pub struct Doors<A> {
     pub(super) app: Arc<A>,
@@ -52,7 +63,7 @@ pub struct Doors<A> {
     pub(super) metrics: Arc<Metrics>,
     /// Where a header that never became a request is recorded, if that is wanted.
     pub(super) log: Option<Log>,
-    pub(super) stop: watch::Receiver<bool>,
+    pub(super) phase: watch::Receiver<Phase>,
     /// Bytes that all HTTP/2 receive windows together allow clients to send ahead.
     pub(super) promised: Arc<AtomicU64>,
 }
@@ -91,13 +102,13 @@ impl<A> fmt::Debug for Doors<A> {
 }
 
 impl<A: ServerApp + Send + Sync + 'static> Doors<A> {
-    /// Doors in front of `app`, closed when `stop` says so.
+    /// Doors in front of `app`, closed when `phase` says so.
     pub fn new(
         app: A,
         limits: Limits,
         metrics: Arc<Metrics>,
         log: Option<Log>,
-        stop: watch::Receiver<bool>,
+        phase: watch::Receiver<Phase>,
     ) -> Self {
         Self {
             app: Arc::new(app),
@@ -105,7 +116,7 @@ impl<A: ServerApp + Send + Sync + 'static> Doors<A> {
             connections: Arc::default(),
             metrics,
             log,
-            stop,
+            phase,
             promised: Arc::default(),
         }
     }
@@ -201,21 +212,12 @@ impl<A: ServerApp + Send + Sync + 'static> Doors<A> {
         let _open = self.metrics.connection_opened();
         let guarded = Box::new(Guarded::new(stream, Arc::clone(&connection), limits));
         // Each connection has a stop signal of its own, so that age ends it as gently as a stop does.
-        let (stop, stopped) = watch::channel(*self.stop.borrow());
+        let (stop, stopped) = watch::channel(false);
         let work = self.app.process_new(guarded, &stopped);
         tokio::pin!(work);
-        let mut server = self.stop.clone();
-        let told = async { drop(server.wait_for(|stopped| *stopped).await) };
         tokio::select! {
             _ = &mut work => {}
-            () = sleep(limits.connection_age) => {
-                self.metrics.connection_closed(ConnectionClose::Age);
-                connection.retire();
-                stop.send_replace(true);
-                work.await;
-            }
-            () = told => {
-                connection.retire();
+            () = self.due(&connection, limits) => {
                 stop.send_replace(true);
                 work.await;
             }
@@ -225,6 +227,25 @@ impl<A: ServerApp + Send + Sync + 'static> Doors<A> {
         }
         if connection.header_open() && connection.running() == 0 {
             self.record_malformed(&connection);
+        }
+    }
+
+    /// Waits until the connection has to end: it is old, or the doors close.
+    ///
+    /// Whoever has just come asks first. A client of HTTP/2 that is told to go before it could ask tries again, and
+    /// gives up when that happens to it a few times.
+    async fn due(&self, connection: &Connection, limits: &Limits) {
+        let mut phase = self.phase.clone();
+        let told = async { drop(phase.wait_for(|phase| *phase != Phase::Open).await) };
+        tokio::select! {
+            () = sleep(scattered(limits.connection_age)) => {
+                self.metrics.connection_closed(ConnectionClose::Age);
+                connection.retire();
+            }
+            () = told => {
+                connection.retire();
+                drop(timeout(FIRST_REQUEST, connection.first_request()).await);
+            }
         }
     }
 
@@ -263,6 +284,15 @@ impl<A: ServerApp + Send + Sync + 'static> Doors<A> {
         });
     }
 }
+
+/// Up to a fifth less, so that connections that were opened at one time do not all end at one time.
+fn scattered(age: Duration) -> Duration {
+    age.mul_f64(0.8 + fastrand::f64() / 5.0)
+}
+
+/// How long a connection on which nothing was asked yet is spared when the doors close; the end of the process does
+/// not wait for it.
+const FIRST_REQUEST: Duration = Duration::from_secs(5);
 
 /// Finds clients that vanished without a word, also behind a write that nobody acknowledges.
 fn keepalive() -> TcpKeepalive {

@@ -47,7 +47,7 @@ struct House {
     doors: Arc<Doors<Holder>>,
     address: SocketAddr,
     client: TlsConnector,
-    stop: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
 }
 
 impl House {
@@ -66,14 +66,8 @@ impl House {
             narrow,
         })));
         let metrics = Arc::new(Metrics::new("0"));
-        let (stop, stopped) = watch::channel(false);
-        let doors = Arc::new(Doors::new(
-            Holder::default(),
-            limits,
-            metrics,
-            None,
-            stopped,
-        ));
+        let (phase, told) = watch::channel(Phase::Open);
+        let doors = Arc::new(Doors::new(Holder::default(), limits, metrics, None, told));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let behind = Arc::clone(&doors);
@@ -82,7 +76,7 @@ impl House {
             doors,
             address,
             client: connector(&files[0].chain_file),
-            stop,
+            phase,
         }
     }
 
@@ -269,7 +263,7 @@ async fn an_old_connection_is_told_to_stop() {
 async fn a_stop_reaches_every_connection_and_closes_the_door() {
     let house = House::new(limits()).await;
     let mut both = [house.enter().await, house.enter().await];
-    house.stop.send_replace(true);
+    house.phase.send_replace(Phase::Closed);
     for stream in &mut both {
         assert_eq!(
             timeout(PATIENCE, stream.read_u8()).await.unwrap().unwrap(),
@@ -278,4 +272,26 @@ async fn a_stop_reaches_every_connection_and_closes_the_door() {
     }
     house.until(|| house.doors.connections.total() == 0).await;
     assert!(Socket::connect(house.address).await.is_err());
+}
+
+#[tokio::test]
+async fn doors_that_are_being_left_still_let_in_and_keep_nobody() {
+    let house = House::new(limits()).await;
+    house.phase.send_replace(Phase::Leaving);
+    let mut late = house.enter().await;
+    assert_eq!(
+        timeout(PATIENCE, late.read_u8()).await.unwrap().unwrap(),
+        b'S'
+    );
+}
+
+#[test]
+fn connections_of_one_age_end_at_different_times_and_none_is_too_old() {
+    let age = Duration::from_secs(100);
+    let ends: Vec<_> = (0..100).map(|_| scattered(age)).collect();
+    assert!(
+        ends.iter()
+            .all(|end| (Duration::from_secs(80)..=age).contains(end))
+    );
+    assert!(ends.iter().any(|end| *end != ends[0]));
 }

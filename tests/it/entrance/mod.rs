@@ -13,13 +13,13 @@
 )]
 
 mod accepted;
-mod certificates;
+pub(crate) mod certificates;
 mod crowd;
 mod deadlines;
 mod h2_body;
 mod oddities;
 mod oddities_h2;
-mod raw_h2;
+pub(crate) mod raw_h2;
 mod redirect;
 mod tls;
 mod tls_client;

@@ -199,3 +199,79 @@ pub(super) async fn windows(target: &Target) -> Windows {
 }
 
 const WINDOW_UPDATE: u8 = 8;
+
+/// A farewell of the other side: it takes no stream beyond `last`, and `code` says why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Farewell {
+    pub(crate) last: u32,
+    pub(crate) code: u32,
+}
+
+/// Asks for one thing on a connection of its own, does something when the answer is there, and then reads all
+/// farewells until the other side closes.
+pub(crate) async fn farewells(target: &Target, then: impl AsyncFnOnce()) -> Vec<Farewell> {
+    let mut connection = target.connect().await.unwrap();
+    let fields: [(&[u8], &[u8]); 4] = [
+        (b":method", b"GET"),
+        (b":scheme", b"https"),
+        (b":authority", target.authority.as_bytes()),
+        (b":path", b"/v2/_catalog"),
+    ];
+    let block = fields.iter().flat_map(|(name, value)| literal(name, value));
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    bytes.extend(frame(SETTINGS, 0, 0, &[]));
+    bytes.extend(frame(
+        HEADERS,
+        4 | END_STREAM,
+        1,
+        &block.collect::<Vec<_>>(),
+    ));
+    connection.write(&bytes).await.unwrap();
+    let mut then = Some(then);
+    let mut farewells = Vec::new();
+    let mut had = Vec::new();
+    loop {
+        while had.len() >= 9 {
+            let length = usize::from(had[0]) << 16 | usize::from(had[1]) << 8 | usize::from(had[2]);
+            if had.len() < 9 + length {
+                break;
+            }
+            let (kind, flags, payload) = (had[3], had[4], had[9..9 + length].to_vec());
+            had.drain(..9 + length);
+            match kind {
+                GOAWAY => farewells.push(Farewell {
+                    last: number(&payload),
+                    code: number(&payload[4..]),
+                }),
+                PING if flags == 0 => {
+                    drop(connection.write(&frame(PING, ACK, 0, &payload)).await);
+                }
+                SETTINGS if flags == 0 => {
+                    drop(connection.write(&frame(SETTINGS, ACK, 0, &[])).await);
+                }
+                HEADERS | DATA if flags & END_STREAM != 0 => {
+                    then.take().expect("one answer")().await;
+                }
+                _ => {}
+            }
+        }
+        let reading = tokio::time::timeout(Duration::from_secs(30), connection.body(16_384));
+        match reading.await.expect("bytes, or an end") {
+            Ok(part) if !part.is_empty() => had.extend(part),
+            Ok(_) | Err(_) => return farewells,
+        }
+    }
+}
+
+/// What a gentle end looks like: first that no more should come, then which one was the last.
+pub(crate) const GENTLE: [Farewell; 2] = [
+    Farewell {
+        last: (1 << 31) - 1,
+        code: 0,
+    },
+    Farewell { last: 1, code: 0 },
+];
+
+const PING: u8 = 6;
+const ACK: u8 = 1;
+const END_STREAM: u8 = 1;

@@ -98,13 +98,21 @@ impl Sender {
                 answer
             }
             Self::Two(target, kept) => {
+                let connect = async || h2::Client::connect(target).await.map_err(|e| e.to_string());
+                let again = async |client: h2::Client| {
+                    let answer = client.send(request).await;
+                    (client, answer)
+                };
                 let client = match kept.take() {
                     Some(client) => client,
-                    None => h2::Client::connect(target)
-                        .await
-                        .map_err(|e| e.to_string())?,
+                    None => connect().await?,
                 };
-                let answer = client.send(request).await.map_err(|e| e.to_string())?;
+                let (client, answer) = match client.send_unless_told_to_go(request).await {
+                    Ok(Err(error)) if went_unseen(&error) => again(connect().await?).await,
+                    Ok(answer) => (client, answer),
+                    Err(_) => again(connect().await?).await,
+                };
+                let answer = answer.map_err(|e| e.to_string())?;
                 *kept = Some(client);
                 answer
             }
@@ -115,6 +123,13 @@ impl Sender {
             Err(format!("{} {}", answer.status, answer.text()))
         }
     }
+}
+
+/// Whether a request was sent behind the last one that the other side looked at before it went: a farewell without
+/// a reason ends only streams beyond the last that it names, and every client sends those again.
+fn went_unseen(error: &::h2::Error) -> bool {
+    let kind = error.reason() == Some(::h2::Reason::NO_ERROR);
+    kind && error.is_go_away() && error.is_remote()
 }
 
 /// One transfer that makes little progress at a time, until it is told to finish.

@@ -16,5 +16,5 @@ mod by_clients;
 mod faults;
 mod links;
 mod rotation;
-mod scene;
+pub(crate) mod scene;
 mod uploads;

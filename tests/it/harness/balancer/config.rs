@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::fs::DirBuilder;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -105,6 +107,18 @@ impl Config {
         let files = json!({ "chain_file": chain.to_str(), "key_file": key.to_str() });
         self.certificates.push(table(files));
         self
+    }
+
+    /// Lets a successor take the ports over; gives the socket where that happens.
+    pub fn upgradable(&mut self) -> PathBuf {
+        let folder = self.folder().join("run");
+        let mut closed = DirBuilder::new();
+        closed.mode(0o700).recursive(true).create(&folder).unwrap();
+        let socket = folder.join("upgrade.sock");
+        self.set("upgrade", "socket", socket.to_str().unwrap());
+        // What the old process waits for are kept connections on which nothing runs.
+        self.set("limits", "idle_timeout", "3s");
+        socket
     }
 
     pub(super) fn equipped(&self, spec: Spec) -> Spec {

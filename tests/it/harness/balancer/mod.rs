@@ -181,6 +181,24 @@ impl Balancer {
         self.await_ready(seen).await;
     }
 
+    /// What would come after it on the same ports, with the file as it is now.
+    pub fn successor(&self) -> Spec {
+        let file = self.folder.join("pilotage.toml");
+        std::fs::write(&file, self.config.text()).unwrap();
+        let name = format!("after-{}", self.process.id());
+        let spec = Spec::new(&name, program(), &self.folder);
+        let spec = spec.arguments(["run", "--upgrade", "--config"]);
+        self.config.equipped(spec.argument(file))
+    }
+
+    /// Starts its successor, waits until that one serves, and gives the process of before.
+    pub async fn upgrade(&mut self) -> Process {
+        let fresh = Process::start(self.successor());
+        let before = std::mem::replace(&mut self.process, fresh);
+        self.await_ready(0).await;
+        before
+    }
+
     /// Asks it to stop, and waits until it did.
     pub async fn stop(&mut self, within: Duration) -> std::process::ExitStatus {
         self.process.terminate(within).await

@@ -56,6 +56,15 @@ impl Client {
     /// One request with its whole body, and the whole answer. A stream that is reset gives an
     /// error, or an incomplete answer when bytes came before.
     pub async fn send(&self, request: &Request) -> Result<Answer, h2::Error> {
+        self.send_unless_told_to_go(request).await?
+    }
+
+    /// The same; the outer error means that nothing was sent, because the other side takes no more
+    /// requests on this connection. Every client then opens another one.
+    pub async fn send_unless_told_to_go(
+        &self,
+        request: &Request,
+    ) -> Result<Result<Answer, h2::Error>, h2::Error> {
         let mut head = self.head(&request.method, &request.path);
         for (name, value) in &request.headers {
             let name = http::HeaderName::try_from(name.as_str()).unwrap();
@@ -64,19 +73,23 @@ impl Client {
         let mut sender = self.sender.clone().ready().await?;
         let bodiless = request.body.is_empty();
         let (response, mut stream) = sender.send_request(head, bodiless)?;
-        let mut body = Bytes::from(request.body.clone());
-        while !body.is_empty() {
-            stream.reserve_capacity(body.len());
-            // A stream that takes no more has an answer, or an error, waiting.
-            let Some(Ok(room)) = std::future::poll_fn(|cx| stream.poll_capacity(cx)).await else {
-                break;
-            };
-            let part = body.split_to(room.min(body.len()));
-            if stream.send_data(part, body.is_empty()).is_err() {
-                break;
+        Ok(async {
+            let mut body = Bytes::from(request.body.clone());
+            while !body.is_empty() {
+                stream.reserve_capacity(body.len());
+                // A stream that takes no more has an answer, or an error, waiting.
+                let Some(Ok(room)) = std::future::poll_fn(|cx| stream.poll_capacity(cx)).await
+                else {
+                    break;
+                };
+                let part = body.split_to(room.min(body.len()));
+                if stream.send_data(part, body.is_empty()).is_err() {
+                    break;
+                }
             }
+            whole(response.await?).await
         }
-        whole(response.await?).await
+        .await)
     }
 }
 
