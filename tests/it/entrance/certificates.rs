@@ -14,7 +14,7 @@ use crate::harness::wait::{SOON, found, until};
 const NAMES: [&str; 3] = [PUBLIC_NAME, "localhost", "127.0.0.1"];
 
 /// The certificate that a new client is shown.
-async fn shown(balancer: &Balancer) -> Vec<u8> {
+pub(crate) async fn shown(balancer: &Balancer) -> Vec<u8> {
     let client = config(balancer.authority(), Versions::Both, &[]);
     let met = meet(balancer.address(), PUBLIC_NAME, &client.into()).await;
     met.unwrap().certificate

@@ -18,6 +18,7 @@ mod command;
 mod leaving;
 mod pushes;
 mod refused;
+mod reloads;
 mod under_load;
 
 use std::time::Duration;

@@ -29,7 +29,7 @@ use crate::harness::balancer::Balancer;
 use crate::harness::wait::{SOON, until};
 
 /// Waits until so many reloads have ended in this way, `done` or `refused`.
-async fn reloads(balancer: &Balancer, outcome: &str, count: f64) {
+pub(crate) async fn reloads(balancer: &Balancer, outcome: &str, count: f64) {
     let name = format!("pilotage_config_reloads_total{{outcome=\"{outcome}\"}}");
     until(&format!("{count} reloads {outcome}"), SOON, async || {
         (balancer.metric(&name).await == Some(count)).then_some(())
