@@ -19,6 +19,7 @@ mod leaving;
 mod pushes;
 mod refused;
 mod reloads;
+mod rolling;
 mod under_load;
 
 use std::time::Duration;
