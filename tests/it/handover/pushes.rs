@@ -13,7 +13,7 @@ use crate::harness::cluster::Cluster;
 use crate::harness::core::Account;
 use crate::harness::image::Image;
 use crate::harness::process::Process;
-use crate::harness::uploads::{begin, go_on};
+use crate::harness::uploads::{assert_own, begin, go_on};
 use crate::registry::stage::{Stage, expect_stored};
 use crate::shared::scene::{Scene, redis_is};
 use crate::takeover::courier::{Courier, Form, Moment};
@@ -168,4 +168,21 @@ async fn a_key_that_no_file_can_hold_outlives_upgrades_and_reloads() {
     let upload = go_on(&front.balancer, &upload).await.expect("it goes on");
     front.balancer.upgrade().await.ended(GONE).await;
     go_on(&front.balancer, &upload).await.expect("it goes on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_whose_first_bytes_stayed_behind_goes_on_and_is_told_as_unprotected() {
+    let mut front = front(2, |_| ()).await;
+    let empty = begin(&front.balancer).await;
+    let begun = begin(&front.balancer).await;
+    let begun = go_on(&front.balancer, &begun).await.expect("it goes on");
+    front.balancer.upgrade().await.ended(GONE).await;
+    let unprotected = "pilotage_upload_unprotected_total{reason=\"begun_elsewhere\"}";
+    // Nothing of this one was kept anywhere, so that it can be kept here.
+    go_on(&front.balancer, &empty).await.expect("it goes on");
+    let count = front.balancer.metric(unprotected).await;
+    assert_eq!(count.unwrap_or_default(), 0.0);
+    go_on(&front.balancer, &begun).await.expect("it goes on");
+    assert_eq!(front.balancer.metric(unprotected).await, Some(1.0));
+    assert_own(&front, 3);
 }
