@@ -255,3 +255,23 @@ fn the_admin_listener_stays_on_the_machine_and_out_of_the_way() {
         ),
     ]);
 }
+
+#[test]
+fn the_socket_for_upgrades_has_a_short_and_whole_path() {
+    let long = format!("[upgrade]\nsocket = \"/{}\"", "x".repeat(90));
+    assert_eq!(
+        only_problem(&long),
+        "line 10: upgrade.socket: is longer than the 90 bytes that the system allows; \
+         write a shorter path"
+    );
+    let relative = only_problem("[upgrade]\nsocket = \"upgrade.sock\"");
+    assert!(
+        relative.starts_with("line 10: upgrade.socket: "),
+        "{relative}"
+    );
+    let wordy = only_problem("[upgrade]\ngrace_period = \"a day\"");
+    assert!(
+        wordy.starts_with("line 10: upgrade.grace_period: "),
+        "{wordy}"
+    );
+}
