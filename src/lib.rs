@@ -23,7 +23,7 @@
 //! upstream: verdict settings authorities* peer* live* probe* inspect*
 //! discovery: fixed*
 //! download: goal facts takeover settings proof
-//! upload: takeover answer manifest driver* transfer*
+//! upload: takeover answer elsewhere manifest driver* transfer*
 //! edge: settings guarded host scan oddity plan fault lost connection* exchange* snapshot gate* lookout* phases* answer* accept* deadline* readahead* entrance* listen* tls*
 //! config: mod* file table kind notes check problem unit settings
 //! app: mod* assemble* keys* sockets* reload* rotate* task* probes* drain* handover* traces*

@@ -9,6 +9,7 @@
 
 pub mod answer;
 pub mod driver;
+pub mod elsewhere;
 pub mod manifest;
 pub mod takeover;
 pub mod transfer;

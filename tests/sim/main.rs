@@ -27,3 +27,9 @@ fn downloads_survive_whatever_their_nodes_do() {
 fn uploads_survive_whatever_their_nodes_do() {
     seeds::sweep("uploads", 100_000, &upload::OUTCOMES, upload::run);
 }
+
+#[test]
+fn uploads_survive_whatever_becomes_of_the_instances_that_carry_them() {
+    let outcomes = &upload::instances::OUTCOMES;
+    seeds::sweep("instances", 40_000, outcomes, upload::instances::run);
+}

@@ -11,7 +11,6 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 use tokio::time::Instant;
 
-use crate::affinity::standing::Standing;
 use crate::affinity::token::Upload;
 use crate::observe::labels::{Direction, Synthesized, Unprotected};
 use crate::registry::digest::Digest;
@@ -22,6 +21,7 @@ use crate::registry::route::{Route, Target};
 use crate::registry::session::SessionId;
 use crate::spool::settings::WhenFull;
 use crate::upload::driver::{Body, Ended, Reply, carry};
+use crate::upload::elsewhere::{Gone, is_unknown, meet};
 use crate::upload::takeover::{Action, Protection, Refusal, Session as Held, Step, Takeover};
 use crate::upload::transfer::{Carried, Transfer};
 
@@ -34,7 +34,6 @@ use super::arrive::unix_seconds;
 use super::client::Client;
 use super::nodes::Pusher;
 use super::respond::{public_url, sealed};
-use super::sharing::is_unknown;
 
 impl Edge {
     /// Carries a PATCH or a PUT. `Ok(true)` when the client has an answer that ended properly, `Ok(false)` when
@@ -154,11 +153,7 @@ impl Edge {
             exchange.rescued.unprotected = Some(Unprotected::BegunElsewhere);
             self.metrics.upload_unprotected(Unprotected::BegunElsewhere);
         }
-        match self.compare(exchange, &upload).await {
-            Standing::Current => (upload, Held::Clean),
-            Standing::Moved(upload) => (upload, Held::Clean),
-            Standing::Behind(_) => (upload, Held::Spent),
-        }
+        meet(self.compare(exchange, &upload).await, upload)
     }
 
     fn machine(
@@ -310,24 +305,6 @@ impl Edge {
         answer::tell(session, exchange, fault).await?;
         answer::drain(session).await;
         Ok(true)
-    }
-}
-
-/// Whether a node that says it does not know the upload has the last word on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Gone {
-    /// Nobody can send its first bytes once more.
-    Yes,
-    No,
-}
-
-impl Gone {
-    fn of(transfer: &Transfer, upload: &Upload) -> Self {
-        if transfer.spool.is_none() && upload.offset > 0 {
-            Self::Yes
-        } else {
-            Self::No
-        }
     }
 }
 

@@ -11,9 +11,9 @@ use tokio::time::Instant;
 use crate::affinity::standing::{Standing, standing};
 use crate::affinity::token::Upload;
 use crate::fleet::node::NodeId;
-use crate::registry::error::parse_envelope;
 use crate::registry::name::RepositoryName;
-use crate::upload::driver::{Ended, Reply};
+use crate::upload::driver::Ended;
+use crate::upload::elsewhere::{BeginsAgain, News};
 use crate::upload::transfer::Transfer;
 
 use super::super::answer;
@@ -49,19 +49,10 @@ impl Edge {
         (upload, transfer): (&Upload, &Transfer),
         ended: &Ended,
     ) {
-        let status = match ended {
-            Ended::Acknowledge => None,
-            Ended::Pass(reply, _) => Some(reply.head.status),
-            Ended::Refuse(..) | Ended::ClientLeft => return,
-        };
-        if status == Some(StatusCode::CREATED) {
-            if transfer.takeovers > 0 {
-                self.shared.forget_upload(&upload.session);
-            }
-            return;
-        }
-        if exchange.takeovers == 0 || status.is_some_and(|status| status != StatusCode::ACCEPTED) {
-            return;
+        match News::of(ended, exchange.takeovers, transfer) {
+            News::None => return,
+            News::Over => return self.shared.forget_upload(&upload.session),
+            News::Moved => {}
         }
         let now = described(&upload.repository, &upload.session, transfer);
         if let Some(token) = token(exchange, &now) {
@@ -152,29 +143,14 @@ fn fill(nonce: &mut [u8]) -> Option<()> {
 }
 
 /// What a client reads of an upload whose bytes are with another instance, and whose session is gone.
-///
-/// Some begin again only when the upload is unknown; to others that is final, and they begin again when they are
-/// told that the registry is not available.
-pub(super) fn lost_upload(headers: &HeaderMap) -> Fault {
+fn lost_upload(headers: &HeaderMap) -> Fault {
     let agent = headers.get(header::USER_AGENT);
     let agent = agent.and_then(|value| value.to_str().ok()).unwrap_or("");
-    if BEGIN_AGAIN.iter().any(|name| agent.starts_with(name)) {
-        Fault::UnknownUpload
-    } else {
-        Fault::LostUpload
+    match BeginsAgain::of(agent) {
+        BeginsAgain::WhenUnknown => Fault::UnknownUpload,
+        BeginsAgain::WhenUnavailable => Fault::LostUpload,
     }
 }
-
-/// Whether a node's word means that it has not got the session.
-pub(super) fn is_unknown(reply: &Reply) -> bool {
-    let known = ["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"];
-    reply.head.status == StatusCode::NOT_FOUND
-        && parse_envelope(&reply.body)
-            .is_some_and(|all| all.iter().any(|one| known.contains(&one.code.as_str())))
-}
-
-/// Clients that begin a layer again when its upload is unknown.
-const BEGIN_AGAIN: [&str; 3] = ["docker/", "go-containerregistry", "regclient"];
 
 /// How long others remember where a takeover led: clients repeat an address within seconds or not at all.
 const REMEMBERED: Duration = Duration::from_hours(1);
@@ -187,13 +163,7 @@ mod tests {
     fn each_client_reads_what_makes_it_begin_again() {
         for (agent, expected) in [
             ("docker/20.10.24+dfsg1 go/go1.19", Fault::UnknownUpload),
-            ("go-containerregistry/v0.20", Fault::UnknownUpload),
             ("skopeo/1.9.3", Fault::LostUpload),
-            (
-                "containers/5.22 (github.com/containers/image)",
-                Fault::LostUpload,
-            ),
-            ("", Fault::LostUpload),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::USER_AGENT, agent.parse().unwrap());

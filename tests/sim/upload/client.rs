@@ -108,6 +108,16 @@ impl Body {
     }
 }
 
+impl Body {
+    /// The client does not leave.
+    pub(super) fn staying(self) -> Self {
+        Self {
+            leaves: None,
+            ..self
+        }
+    }
+}
+
 #[async_trait]
 impl Source for Body {
     async fn read(&mut self) -> Result<Option<Bytes>, ClientLeft> {

@@ -10,7 +10,7 @@ pub(super) struct Node {
     pub(super) identity: Identity,
     pub(super) manner: Manner,
     /// Requests until it dies.
-    lives: u64,
+    pub(super) lives: u64,
 }
 
 /// How a node treats requests.

@@ -86,6 +86,10 @@ impl InFlight {
             | Fault::Forgotten
             | Fault::Hasty => {}
         }
+        if world.storage.session(self.address).is_none() {
+            // It was lost under the request.
+            return Ok(error(500, "UNKNOWN"));
+        }
         let wanted = world.wanted.named;
         let content = wanted.bytes(0..wanted.size);
         let done = match self.kind {

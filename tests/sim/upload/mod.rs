@@ -7,6 +7,7 @@
 mod client;
 mod fleet;
 mod flight;
+pub(crate) mod instances;
 mod nodes;
 mod storage;
 

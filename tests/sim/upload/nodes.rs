@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use http::{Method, header};
+use pilotage::affinity::settings::Storage as SessionStorage;
 use pilotage::registry::route::Target;
 use pilotage::spool::ledger::Full;
 use pilotage::upload::answer::classify;
@@ -32,6 +33,8 @@ pub(super) struct Fleet {
     pub(super) kept: bool,
     /// The blob was found when it was asked for.
     pub(super) sought: bool,
+    /// Whether another node may go on with a session.
+    pub(super) storage: SessionStorage,
     /// The node that was asked last.
     current: usize,
     failed: Vec<usize>,
@@ -55,6 +58,7 @@ impl Fleet {
             asked: 0,
             kept: true,
             sought: false,
+            storage: SessionStorage::Apart,
             current: node,
             failed: Vec::new(),
         }
@@ -98,6 +102,16 @@ impl Nodes for Fleet {
     type Flight = InFlight;
 
     async fn forward(&mut self) -> Result<InFlight, Failure> {
+        for _ in 0..3 {
+            let sent = self.send(self.kind);
+            let (Err(Failure::Unreachable), SessionStorage::Shared) = (&sent, self.storage) else {
+                return sent;
+            };
+            // It has got nothing, and all see what it has: another one goes on.
+            self.failed.push(self.current);
+            self.node = self.next();
+            self.takeovers += 1;
+        }
         self.send(self.kind)
     }
 

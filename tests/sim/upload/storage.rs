@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub(super) struct Session {
     pub(super) bytes: Vec<u8>,
-    /// Who began it: nobody else may write it.
+    /// Who began it: nobody else may write it, unless the storage is declared to be one.
     home: usize,
+    storage: usize,
     /// The secret that signed its addresses.
     secret: u64,
     /// A request to it broke off or was answered with an error: nobody but its node knows what it holds.
@@ -25,6 +26,17 @@ pub(super) struct Storage {
     /// What was accepted by PATCH, by session.
     patched: BTreeMap<u64, u64>,
     last: u64,
+    pub(super) writers: Writers,
+}
+
+/// Who may come with an address.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Writers {
+    /// One balancer, which knows what it has spent.
+    #[default]
+    One,
+    /// Several, of which none knows all: the node itself refuses what does not fit.
+    Several,
 }
 
 /// The address of a session as its node gives it out.
@@ -48,6 +60,7 @@ impl Storage {
         self.last += 1;
         let session = Session {
             home: who.node,
+            storage: who.storage,
             secret: who.secret,
             ..Session::default()
         };
@@ -64,8 +77,16 @@ impl Storage {
         let Some(session) = self.sessions.get(&address.session) else {
             return Err("BLOB_UPLOAD_UNKNOWN");
         };
-        assert_eq!(session.home, who.node, "a session is written by two nodes");
-        assert!(!session.dirty, "a spent session is written again");
+        match self.writers {
+            Writers::One => {
+                assert_eq!(session.home, who.node, "a session is written by two nodes");
+                assert!(!session.dirty, "a spent session is written again");
+            }
+            Writers::Several if session.storage != who.storage => {
+                return Err("BLOB_UPLOAD_UNKNOWN");
+            }
+            Writers::Several => {}
+        }
         let length = u64::try_from(session.bytes.len()).unwrap();
         let known = session.secret == who.secret && address.secret == who.secret;
         if known && length == address.offset {
@@ -73,6 +94,11 @@ impl Storage {
         } else {
             Err("BLOB_UPLOAD_INVALID")
         }
+    }
+
+    /// A node loses all that is not committed yet.
+    pub(super) fn lose_sessions(&mut self, node: usize) {
+        self.sessions.retain(|_, session| session.home != node);
     }
 
     pub(super) fn session(&mut self, address: Address) -> Option<&mut Session> {
