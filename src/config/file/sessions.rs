@@ -17,7 +17,7 @@ impl Sessions {
         Self {
             mode: table.text("mode", "shared"),
             cookies: table.texts_or("cookies", &["sid", "beegosessionID"]),
-            lifetime: table.text("lifetime", "24h"),
+            lifetime: table.text("lifetime", "1h"),
             own_cookie: table.text("own_cookie", ""),
         }
     }

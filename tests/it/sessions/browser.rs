@@ -9,15 +9,15 @@ use crate::harness::jar::Jar;
 
 /// A browser that finds the registry at several addresses, one after the other.
 #[derive(Debug)]
-pub(super) struct Browser {
+pub(crate) struct Browser {
     targets: Vec<Target>,
-    pub(super) jar: Jar,
+    pub(crate) jar: Jar,
 }
 
-pub(super) const CURRENT: &str = "/api/v2.0/users/current";
+pub(crate) const CURRENT: &str = "/api/v2.0/users/current";
 
 impl Browser {
-    pub(super) fn new(targets: Vec<Target>) -> Self {
+    pub(crate) fn new(targets: Vec<Target>) -> Self {
         Self {
             targets,
             jar: Jar::default(),
@@ -25,16 +25,16 @@ impl Browser {
     }
 
     /// The same browser, which finds only this address from now on.
-    pub(super) fn at(mut self, target: Target) -> Self {
+    pub(crate) fn at(mut self, target: Target) -> Self {
         self.targets = vec![target];
         self
     }
 
-    pub(super) async fn get(&mut self, path: &str) -> Answer {
+    pub(crate) async fn get(&mut self, path: &str) -> Answer {
         self.send(Request::get(path)).await
     }
 
-    pub(super) async fn send(&mut self, request: Request) -> Answer {
+    pub(crate) async fn send(&mut self, request: Request) -> Answer {
         self.targets.rotate_left(1);
         let answer = self.targets[0].send(self.jar.dress(request)).await;
         self.jar.keep(&answer);
@@ -42,13 +42,13 @@ impl Browser {
     }
 
     /// Opens the page as Harbor's portal does: nobody is logged in yet.
-    pub(super) async fn open(&mut self) {
+    pub(crate) async fn open(&mut self) {
         self.get("/").await.expect(200);
         self.get("/api/v2.0/systeminfo").await.expect(200);
         self.get(CURRENT).await.expect(401);
     }
 
-    pub(super) async fn try_login(&mut self, account: Account, password: &str) -> Answer {
+    pub(crate) async fn try_login(&mut self, account: Account, password: &str) -> Answer {
         let form = format!("principal={}&password={password}", account.name);
         let request = Request::new("POST", "/c/login")
             .header("Content-Type", "application/x-www-form-urlencoded");
@@ -56,24 +56,24 @@ impl Browser {
     }
 
     /// Opens the page and logs in.
-    pub(super) async fn login(&mut self, account: Account) {
+    pub(crate) async fn login(&mut self, account: Account) {
         self.open().await;
         self.try_login(account, account.password).await.expect(200);
     }
 
-    pub(super) async fn logout(&mut self) {
+    pub(crate) async fn logout(&mut self) {
         self.get("/c/log_out").await.expect(200);
     }
 
     /// Who the nodes think it is.
-    pub(super) async fn user(&mut self) -> Option<String> {
+    pub(crate) async fn user(&mut self) -> Option<String> {
         let answer = self.get(CURRENT).await;
         let known = (answer.status == 200).then(|| answer.json());
         known.map(|user| user["username"].as_str().unwrap().to_owned())
     }
 
     /// Is logged in, and works: so many times, with a write among them.
-    pub(super) async fn works(&mut self, times: usize) {
+    pub(crate) async fn works(&mut self, times: usize) {
         for _ in 0..times {
             assert_eq!(self.user().await.as_deref(), Some("admin"));
         }

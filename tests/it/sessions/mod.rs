@@ -1,7 +1,7 @@
 //! Logins that survive: browsers whose sessions nodes share or keep for themselves, and tokens of nodes that sign
 //! with different keys. Over three nodes, and one or two balancers.
 
-mod browser;
+pub(crate) mod browser;
 mod chrome;
 mod keys;
 mod keys_push;

@@ -159,10 +159,7 @@ async fn redis_is_asked_little_and_holds_no_secret_and_nothing_for_ever() {
     ];
     for (key, value, left) in &all {
         assert!(key.starts_with("pilotage:1:"), "{key}");
-        // Who logged in well is trusted for days; nothing of a transfer lives longer than an hour.
-        let ours = [":w:", ":u:", ":i:"].iter().any(|kind| key.contains(kind));
-        let longest = if ours { 3_600_000 } else { 8 * 86_400_000 };
-        assert!((1..=longest).contains(left), "{key} lives {left} ms");
+        assert!((1..=3_600_000).contains(left), "{key} lives {left} ms");
         for secret in secrets.iter().copied().chain([jwt.as_str()]) {
             assert!(
                 !key.contains(secret) && !value.contains(secret),

@@ -14,6 +14,7 @@
 
 mod by_clients;
 mod faults;
+mod keyspace;
 mod links;
 mod rotation;
 pub(crate) mod scene;

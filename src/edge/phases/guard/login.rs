@@ -147,7 +147,13 @@ impl Edge {
             LoginGuarding::Off => None,
             LoginGuarding::On => {
                 let about = (&attempt.tried, attempt.known.as_ref());
-                let scripts = &self.guard.scripts;
+                let (scripts, now) = (&self.guard.scripts, Instant::now().into_std());
+                // This instance knows longer than all of them what was right.
+                let right = self.guard.login.is_proven(attempt.tried.credential, now);
+                let outcome = match outcome {
+                    Outcome::Wrong if right => Outcome::Unclear,
+                    outcome => outcome,
+                };
                 scripts
                     .tell(&self.shared, about, outcome, &settings.login)
                     .await
