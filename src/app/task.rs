@@ -58,7 +58,14 @@ pub(super) fn spawn_all(parts: &Parts, tasks: &mut JoinSet<()>, stop: &watch::Re
     tasks.spawn(until_stop(stop.clone(), async move {
         loop {
             sleep(Leases::PAUSE).await;
-            guard.leases.renew(&shared).await;
+            let now = tokio::time::Instant::now().into_std();
+            guard.leases.renew(&shared, now).await;
+        }
+    }));
+    let guard = Arc::clone(&parts.guard);
+    tasks.spawn(until_stop(stop.clone(), async move {
+        loop {
+            sleep(TOKENS_SWEEP).await;
             guard.tokens.sweep(tokio::time::Instant::now().into_std());
         }
     }));
@@ -96,3 +103,6 @@ async fn until_stop(mut stop: watch::Receiver<bool>, work: impl Future<Output = 
 pub(super) fn jitter(interval: Duration) -> Duration {
     interval.mul_f64(fastrand::f64() / 5.0)
 }
+
+/// Answers that are shared are good for seconds.
+const TOKENS_SWEEP: Duration = Duration::from_secs(30);

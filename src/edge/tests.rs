@@ -120,6 +120,7 @@ fn guard() -> GuardSettings {
         client: Allowance::default(),
         account: Allowance::default(),
         patience: second,
+        lease: second,
         tokens: Tokens::EachItsOwn,
     }
 }

@@ -13,6 +13,8 @@ pub struct GuardSettings {
     pub account: Allowance,
     /// How long a request waits for its turn before it is refused.
     pub patience: Duration,
+    /// How long a transfer counts whose instance is not heard of any more.
+    pub lease: Duration,
     pub tokens: Tokens,
 }
 

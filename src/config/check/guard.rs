@@ -7,6 +7,7 @@ use crate::config::kind::Switch;
 use crate::config::problem::Problems;
 use crate::config::table::Raw;
 use crate::config::unit::print_duration;
+use crate::guard::lease::Leases;
 use crate::guard::settings::{
     Allowance, GuardSettings, LoginGuarding, LoginSettings, Rate, Tokens,
 };
@@ -18,6 +19,7 @@ pub(super) fn guard(problems: &mut Problems, raw: &Guard) -> Option<GuardSetting
     let login = login(problems, raw);
     let burst = period(problems, &raw.request_burst);
     let patience = period_or_zero(problems, &raw.patience);
+    let lease = lease(problems, &raw.transfer_lease);
     let client = allowance(
         problems,
         (
@@ -45,11 +47,22 @@ pub(super) fn guard(problems: &mut Problems, raw: &Guard) -> Option<GuardSetting
         client: client?,
         account: account?,
         patience: patience?,
+        lease: lease?,
         tokens: match raw.token_sharing.value {
             Switch::On => Tokens::Shared,
             Switch::Off => Tokens::EachItsOwn,
         },
     })
+}
+
+fn lease(problems: &mut Problems, raw: &Raw<String>) -> Option<Duration> {
+    let lease = period(problems, raw)?;
+    if lease >= Leases::SHORTEST {
+        return Some(lease);
+    }
+    let what = format!("{:?} is too short to be confirmed in time", raw.value);
+    let least = print_duration(Leases::SHORTEST);
+    problems.refuse(raw, what, format!("write {least:?} or more"))
 }
 
 fn login(problems: &mut Problems, raw: &Guard) -> Option<LoginSettings> {

@@ -29,6 +29,10 @@ fn limits_that_cannot_work_are_refused() {
             "[guard]\nlogin_trust = \"0s\"",
             "line 10: guard.login_trust: is zero; write a longer time, such as \"30s\"",
         ),
+        (
+            "[guard]\ntransfer_lease = \"1s\"",
+            "line 10: guard.transfer_lease: \"1s\" is too short to be confirmed in time; write \"4s\" or more",
+        ),
     ]);
 }
 

@@ -12,6 +12,7 @@ mod by_clients;
 mod instances;
 mod limits;
 mod logins;
+mod meeting;
 mod outage;
 pub mod scene;
 mod tokens;

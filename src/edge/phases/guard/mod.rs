@@ -181,9 +181,10 @@ impl Edge {
             return Ok(());
         }
         let begin = Instant::now();
-        let patience = exchange.snapshot.guard.patience;
+        let settings = &exchange.snapshot.guard;
+        let (patience, lifetime) = (settings.patience, settings.lease);
         let (ticket, lease) = loop {
-            if let Some(place) = self.place(&limits).await {
+            if let Some(place) = self.place(&limits, lifetime).await {
                 break place;
             }
             let waited = begin.elapsed();
@@ -212,9 +213,14 @@ impl Edge {
     }
 
     /// A place among our own transfers, and among those of all instances if these can be asked.
-    async fn place(&self, limits: &[(Payer, Mark, u32)]) -> Option<(Ticket, Option<Lease>)> {
+    async fn place(
+        &self,
+        limits: &[(Payer, Mark, u32)],
+        lease: Duration,
+    ) -> Option<(Ticket, Option<Lease>)> {
         let ticket = self.guard.transfers.enter(&own(limits))?;
-        match self.guard.leases.enter(&self.shared, limits).await {
+        let (leases, now) = (&self.guard.leases, Instant::now().into_std());
+        match leases.enter(&self.shared, limits, lease, now).await {
             Entered::In(lease) => Some((ticket, Some(lease))),
             Entered::Unknown => Some((ticket, None)),
             Entered::Full => None,
