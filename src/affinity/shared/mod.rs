@@ -137,6 +137,16 @@ impl Shared {
         parsed(found, |text| NodeId::parse(text).ok())
     }
 
+    /// Tells the node of a browser's new session, and waits until that is known: the browser's next request may
+    /// come to another instance at once.
+    pub async fn tie_session(&self, cookie: &[u8], node: &NodeId, lifetime: Duration) {
+        if let Some((link, keys)) = self.asking(SharedCall::KeepSession) {
+            let key = keys.written(Kind::Session, &[cookie]);
+            link.ask(SharedCall::KeepSession, &set(key, node, lifetime))
+                .await;
+        }
+    }
+
     /// Notes the node of a browser's session, for `lifetime` from now; noting it again makes it last.
     pub fn keep_session(&self, cookie: &[u8], node: &NodeId, lifetime: Duration) {
         let about: &[&[u8]] = &[cookie];
@@ -215,9 +225,7 @@ impl Shared {
         lifetime: Duration,
     ) {
         if let Some((link, keys)) = self.asking(call) {
-            let mut command = Cmd::new();
-            command.arg("SET").arg(keys.written(kind, about));
-            command.arg(node.as_str()).arg("PX").arg(millis(lifetime));
+            let command = set(keys.written(kind, about), node, lifetime);
             link.note(Note { call, command });
         }
     }
@@ -240,6 +248,13 @@ fn parsed<T>(found: Asked<String>, parse: impl FnOnce(&str) -> Option<T>) -> Ask
         Asked::None => Asked::None,
         Asked::Away => Asked::Away,
     }
+}
+
+fn set(key: String, node: &NodeId, lifetime: Duration) -> Cmd {
+    let mut command = Cmd::new();
+    command.arg("SET").arg(key);
+    command.arg(node.as_str()).arg("PX").arg(millis(lifetime));
+    command
 }
 
 /// A time to live: never zero, which Redis refuses.

@@ -115,7 +115,7 @@ impl Edge {
     }
 
     /// Takes in what an answer tells of the session.
-    pub(super) fn browsed(
+    pub(super) async fn browsed(
         &self,
         session: &Session,
         head: &mut ResponseHeader,
@@ -136,13 +136,13 @@ impl Edge {
                 let Some(browser) = exchange.browser.take() else {
                     return Ok(());
                 };
-                self.pin(browser, headers, head, (exchange, &node))
+                self.pin(browser, headers, head, (exchange, &node)).await
             }
         }
     }
 
     /// Pinned sessions: notes the session on the node that answered, and says so if that is another than before.
-    fn pin(
+    async fn pin(
         &self,
         browser: Browser,
         headers: &HeaderMap,
@@ -157,7 +157,9 @@ impl Edge {
             match given {
                 Given::Set(cookie) => {
                     self.ties.sessions.note(marker.mark(cookie), node, now);
-                    self.shared.keep_session(cookie, node, settings.lifetime);
+                    // Known to all before the browser can use it.
+                    let tied = self.shared.tie_session(cookie, node, settings.lifetime);
+                    tied.await;
                     own = Some(marker.holder(cookie, node));
                 }
                 Given::Cleared => cleared = true,

@@ -198,7 +198,7 @@ impl ProxyHttp for Edge {
             self.tell_instances(exchange).await;
         }
         Self::expect_token(answer, exchange);
-        self.browsed(session, answer, exchange)
+        self.browsed(session, answer, exchange).await
     }
 
     fn upstream_response_body_filter(

@@ -11,3 +11,4 @@ mod pinned;
 mod rendered;
 mod rotary;
 mod shared;
+mod tied;

@@ -37,6 +37,8 @@ impl Pair {
         let url = format!("redis://{}/9", cluster.redis_address);
         let pair = Self::before(cluster, |config| {
             config.set("redis", "url", url.as_str());
+            // On a busy machine an answer may take longer than anybody would wait for it elsewhere.
+            config.set("redis", "timeout", "1s");
             change(config);
         });
         let pair = pair.await;
