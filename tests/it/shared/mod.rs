@@ -16,6 +16,7 @@ mod by_clients;
 mod faults;
 mod keyspace;
 mod links;
+mod refusals;
 mod rotation;
 pub(crate) mod scene;
 mod uploads;
