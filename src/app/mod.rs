@@ -251,7 +251,8 @@ fn share(
     metrics: &Arc<Metrics>,
     readiness: &Arc<Readiness>,
 ) -> Result<(Shared, Work), AppError> {
-    let (shared, work) = Shared::new(Arc::clone(metrics), Arc::clone(readiness));
+    let listeners = settings.listeners.len();
+    let (shared, work) = Shared::new(Arc::clone(metrics), Arc::clone(readiness), listeners);
     let access = settings.shared.as_ref().map(Access::open).transpose()?;
     shared.adopt(access, |prefix| Keys::new(prefix, sealing));
     Ok((shared, work))

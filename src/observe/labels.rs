@@ -305,6 +305,8 @@ labels! {
         ForgetSession = "forget_session",
         /// Limits.
         Script = "script",
+        /// Who else there is.
+        Roll = "roll",
     }
 
     /// What came of it.

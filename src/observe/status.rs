@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::findings::{Findings, SigningKey};
 use super::labels::{Label, SharedState};
@@ -17,10 +17,23 @@ use crate::fleet::view::{Fleet, Rank};
 pub struct Readiness {
     stage: Mutex<Stage>,
     shared: Mutex<Option<SharedState>>,
+    instances: Mutex<Vec<Instance>>,
+}
+
+/// One of the instances that meet in Redis, as it told of itself some seconds ago.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    /// Drawn at its start: it names no machine.
+    pub id: String,
+    pub version: String,
+    /// Seconds since 1970.
+    pub started: u64,
+    pub stage: Stage,
+    pub listeners: usize,
 }
 
 /// One part of the life of the process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Not all listeners are open yet.
@@ -53,6 +66,21 @@ impl Readiness {
     pub fn shared(&self) -> SharedState {
         let shared = *self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared.unwrap_or(SharedState::Off)
+    }
+
+    /// The instances that were seen through Redis, this one among them.
+    pub fn instances_are(&self, mut seen: Vec<Instance>) {
+        seen.sort_by(|one, other| (one.started, &one.id).cmp(&(other.started, &other.id)));
+        *self
+            .instances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = seen;
+    }
+
+    /// Those that were seen last, the oldest first; none while Redis is away.
+    pub fn instances(&self) -> Vec<Instance> {
+        let seen = self.instances.lock();
+        seen.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The part that goes on now.
@@ -107,6 +135,8 @@ pub(super) fn readiness(stage: Stage, fleet: &Fleet, now: Instant) -> Result<(),
 pub(super) struct NodesPage {
     stage: Stage,
     redis: &'static str,
+    /// The instances that meet there.
+    instances: Vec<Instance>,
     /// Shared components that all nodes fail at one time.
     cluster_faults: Vec<&'static str>,
     /// The keys that nodes sign tokens with, as far as seen: it should be one.
@@ -140,6 +170,7 @@ impl NodesPage {
         Self {
             stage: readiness.stage(),
             redis: readiness.shared().as_str(),
+            instances: readiness.instances(),
             cluster_faults: faults.into_iter().map(Component::as_str).collect(),
             signing_keys: findings.keys(),
             nodes: fleet.nodes().iter().map(entry).collect(),

@@ -63,7 +63,8 @@ async fn serve(link: &Link, access: Option<&Access>) {
                 link.line.store(Some(Arc::clone(&line)));
                 link.tell(SharedState::Up, "");
                 pause = PAUSE;
-                watch_over(link, &line).await;
+                link.answer_roll().await;
+                watch_over(link).await;
             }
             Err(why) => link.tell(SharedState::Away, &why),
         }
@@ -119,16 +120,11 @@ async fn connect(link: &Link, access: &Access) -> Result<Connection, String> {
 
 /// Says from time to time that this instance is alive, which finds a dead link before a request does. Returns
 /// when Redis is away.
-async fn watch_over(link: &Link, line: &Line) {
+async fn watch_over(link: &Link) {
     loop {
         tokio::select! {
             () = link.went_away.notified() => {}
-            () = sleep(HEARTBEAT) => {
-                if let Some(command) = link.alive() {
-                    let sent = line.connection.send(&command);
-                    link.judge(line, SharedCall::Probe, sent).await;
-                }
-            }
+            () = sleep(HEARTBEAT) => link.answer_roll().await,
         }
         if !link.breaker().is_well() {
             return;

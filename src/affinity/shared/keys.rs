@@ -103,6 +103,12 @@ impl Keys {
         self.spell(&self.newest, kind, about)
     }
 
+    /// The key of the roll of instances. It is about nothing secret, and the same for all whose prefix is, whatever
+    /// keys they list.
+    pub fn roll(&self) -> String {
+        format!("{}:{FORM}:n", self.prefix)
+    }
+
     /// The keys under which an entry may have been written, the likeliest first.
     pub fn read(&self, kind: Kind, about: &[&[u8]]) -> Vec<String> {
         std::iter::once(&self.newest)
@@ -145,6 +151,12 @@ mod tests {
         let key = keys(&[1]).written(Kind::Session, &[b"sid=secret"]);
         assert_eq!(key, "pilotage:1:s:nua2egYu6SuLFZSy3vIMMg");
         assert_eq!(key.len(), "pilotage:1:s:".len() + 22);
+    }
+
+    #[test]
+    fn all_instances_find_one_roll() {
+        assert_eq!(keys(&[1]).roll(), "pilotage:1:n");
+        assert_eq!(keys(&[1]).roll(), keys(&[2]).roll());
     }
 
     #[test]

@@ -2,16 +2,18 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use redis::{Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, ToRedisArgs, Value};
+use redis::{
+    Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult, ServerErrorKind, ToRedisArgs, Value,
+};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::observe::labels::{SharedCall, SharedOutcome, SharedState};
 use crate::observe::metrics::Metrics;
-use crate::observe::status::Readiness;
+use crate::observe::status::{Instance, Readiness};
 
 use super::access::{Access, Connection};
 use super::breaker::{Breaker, Change, Trouble};
@@ -33,6 +35,10 @@ pub(super) struct Link {
     instance: [u8; 16],
     pub(super) metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
+    roll: Script,
+    /// When this instance began, in seconds since 1970.
+    started: u64,
+    listeners: usize,
 }
 
 /// One connection, as long as it is good.
@@ -58,6 +64,7 @@ impl Link {
     pub(super) fn new(
         metrics: Arc<Metrics>,
         readiness: Arc<Readiness>,
+        listeners: usize,
     ) -> (Arc<Self>, mpsc::Receiver<Note>) {
         let (sender, notes) = mpsc::channel(MOST_NOTES);
         let link = Arc::new(Self {
@@ -71,6 +78,11 @@ impl Link {
             instance: fastrand::u128(..).to_be_bytes(),
             metrics,
             readiness,
+            roll: Script::new(include_str!("roll.lua")),
+            started: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| since.as_secs()),
+            listeners,
         });
         (link, notes)
     }
@@ -204,6 +216,36 @@ impl Link {
         Some(command)
     }
 
+    /// Answers the roll, and learns who else has. It is a write, so it tells whether Redis is of use as well.
+    pub(super) async fn answer_roll(&self) {
+        let Some(keys) = self.keys() else {
+            return;
+        };
+        let own = Instance {
+            id: format!("{:032x}", u128::from_be_bytes(self.instance)),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: self.started,
+            stage: self.readiness.stage(),
+            listeners: self.listeners,
+        };
+        let Ok(said) = serde_json::to_string(&own) else {
+            return;
+        };
+        let counts = (HEARTBEAT * 3).as_millis().to_string();
+        let arguments = [own.id.clone(), said, counts];
+        let answer = self
+            .run(SharedCall::Roll, &self.roll, &keys.roll(), &arguments)
+            .await;
+        let Some(answer) = answer else {
+            return;
+        };
+        let all = Vec::<String>::from_redis_value(answer).unwrap_or_default();
+        let all = all.iter().take(MOST_INSTANCES);
+        // What another release says in another form is nothing that could be shown.
+        let all = all.filter_map(|said| serde_json::from_str::<Instance>(said).ok());
+        self.readiness.instances_are(all.collect());
+    }
+
     pub(super) fn breaker(&self) -> std::sync::MutexGuard<'_, Breaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -234,6 +276,9 @@ impl Link {
     pub(super) fn show(&self, state: SharedState) {
         self.metrics.shared_is(state);
         self.readiness.shared_is(state);
+        if state != SharedState::Up {
+            self.readiness.instances_are(Vec::new());
+        }
     }
 }
 
@@ -255,5 +300,7 @@ const REMEDY: &str =
 
 /// Some seconds of a busy registry; each is a few hundred bytes.
 const MOST_NOTES: usize = 4096;
+/// More than anybody has, and few enough for a page.
+const MOST_INSTANCES: usize = 64;
 /// Short enough that a dead link is found while nobody asks.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(10);

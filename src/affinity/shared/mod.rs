@@ -64,9 +64,10 @@ impl Shared {
         Self { link: None }
     }
 
-    /// A link that is off until [`Shared::adopt`] says where to, and the work that keeps it.
-    pub fn new(metrics: Arc<Metrics>, readiness: Arc<Readiness>) -> (Self, Work) {
-        let (link, notes) = Link::new(metrics, readiness);
+    /// A link that is off until [`Shared::adopt`] says where to, and the work that keeps it. The other instances are
+    /// told how many listeners this one has.
+    pub fn new(metrics: Arc<Metrics>, readiness: Arc<Readiness>, listeners: usize) -> (Self, Work) {
+        let (link, notes) = Link::new(metrics, readiness, listeners);
         let work = Work {
             link: Arc::clone(&link),
             notes,

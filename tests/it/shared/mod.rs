@@ -17,6 +17,7 @@ mod faults;
 mod keyspace;
 mod links;
 mod refusals;
+mod roll;
 mod rotation;
 pub(crate) mod scene;
 mod uploads;
