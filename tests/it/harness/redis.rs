@@ -54,7 +54,7 @@ impl Redis {
         let (chain, key) = certificate.write(&folder, "redis");
         let ca = scratch.write("secured/ca.crt", authority.pem());
         let users = format!(
-            "user default off\nuser edge on >{password} ~pilotage:* -@all +@read +@write +@scripting\n"
+            "user default off\nuser edge on >{password} ~pilotage:* -@all +@read +@write +@scripting +time\n"
         );
         let users = scratch.write("secured/users.acl", users);
         let (port, text) = (address.port().to_string(), |path: &Path| {

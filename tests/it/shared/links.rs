@@ -148,6 +148,13 @@ async fn tls_with_a_certificate_and_a_user_of_few_rights_is_enough() {
     let good = front(secured).await;
     redis_is(&good.balancer, "up").await;
     use_it(&good, 3).await;
+    // Scripts are among what it may do: they ask Redis for the time.
+    let login = Request::get("/v2/lab/app/manifests/v1").basic("builder", "Builder12345");
+    good.h1().send(login).await.expect(404);
+    for call in ["roll", "script"] {
+        assert!(calls(&good.balancer, call, "done").await > 0.0, "{call}");
+        assert!(calls(&good.balancer, call, "refused").await < 1.0, "{call}");
+    }
     let stranger = scratch.write("stranger.crt", Authority::new().pem());
     let distrusting = front(|config| {
         secured(config);

@@ -35,7 +35,7 @@ pub(in super::super) fn rights(place: &str, found: &Examination, prefix: &str) -
             |finding, (command, why)| finding.told(place, *command, why),
         )
         .remedy(format!(
-            "give it ACL SETUSER <user> on ~{prefix}:* +@read +@write +@scripting (and let [redis] name a master: a \
+            "give it ACL SETUSER <user> on ~{prefix}:* +@read +@write +@scripting +time (and let [redis] name a master: a \
              replica only reads)"
         ))
         .into()
