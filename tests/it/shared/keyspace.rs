@@ -86,6 +86,14 @@ async fn transfers(scene: &mut Scene, seen: &mut BTreeSet<String>) {
         node.link().set_flow(Flow::Open);
     }
     assert_eq!(pull.await.unwrap().expect(200).body, image.layers[0]);
+    // What a request costs its account is forgotten within milliseconds.
+    let small = digest(&image.layers[1]);
+    until("the rates are seen", SOON, async || {
+        client.blob("lab/kept", &small).await.expect(200);
+        note(scene, seen).await;
+        (seen.contains("ra") && seen.contains("rc")).then_some(())
+    })
+    .await;
 }
 
 /// Another node takes over an upload that is never committed.
