@@ -13,7 +13,7 @@
 //!
 //! <!-- rooms -->
 //! registry: name digest reference route session range query percent error
-//! fleet: node health load view
+//! fleet: node orders health load view
 //! observe: names labels rescues findings metrics* affinity* shared* guard* record log* writer* admin* status* settings trace trail tracer* otlp
 //! rewrite: hop forwarded names location link splice challenge cookie systeminfo answer
 //! placement: choose rendezvous balance budget

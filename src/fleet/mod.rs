@@ -16,11 +16,13 @@
 //!   component (database, Redis, storage) is one that all nodes use;
 //! * *standing* is what a node is worth for one kind of traffic: up, suspect (asked after all that
 //!   are up), down, or probation (up with a share that still grows);
-//! * *duty* is what the operator wants of a node: active or draining;
+//! * *duty* is what the operator wants of a node: active, draining or off;
+//! * an *order* is what an operator said while pilotage runs, beside his file;
 //! * a *cluster fault* is a shared component that every answering node reports as failing. It
 //!   takes no node out, for there is nowhere better to go.
 
 pub mod health;
 pub mod load;
 pub mod node;
+pub mod orders;
 pub mod view;

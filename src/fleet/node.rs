@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 
 use super::health::{Change, Health, Observation, Settings, Standing, Summary, Traffic};
 use super::load::{InFlight, Load};
+use super::orders::{Orders, Stamp};
 
 /// The operator's name for a node: 1 to 63 of `a-z`, `0-9`, `-`, `_` and `.`. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +60,19 @@ pub enum Duty {
     Active,
     /// Nothing new is sent here; what is under way, uploads included, goes on.
     Draining,
+    /// Nothing at all is sent here, also when nobody else is left. Bytes that are on their way still pass.
+    Off,
+}
+
+impl Duty {
+    /// The word for logs and status pages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Draining => "draining",
+            Self::Off => "off",
+        }
+    }
 }
 
 /// A node as the operator lists it.
@@ -83,9 +97,11 @@ pub struct Node {
 
 #[derive(Debug)]
 struct State {
+    /// What the operator's file says.
     duty: Duty,
-    /// The duty in the operator's file, to notice when the file changes it.
-    listed_duty: Duty,
+    weight: u32,
+    /// What was ordered since.
+    orders: Orders,
     health: Health,
 }
 
@@ -93,14 +109,14 @@ impl Node {
     /// A node of which nothing is known yet.
     pub fn new(listing: Listing, settings: Settings, now: Instant) -> Self {
         let health = Health::new(settings, now);
-        let duty = listing.duty;
         Self {
             id: listing.id,
             address: listing.address,
             weight: AtomicU32::new(listing.weight),
             state: Mutex::new(State {
-                duty,
-                listed_duty: duty,
+                duty: listing.duty,
+                weight: listing.weight,
+                orders: Orders::default(),
                 health,
             }),
             load: Arc::default(),
@@ -120,16 +136,24 @@ impl Node {
         self.weight.load(Ordering::Relaxed)
     }
 
-    pub fn set_weight(&self, weight: u32) {
-        self.weight.store(weight, Ordering::Relaxed);
-    }
-
+    /// What the operator wants now: by order, or else by the file.
     pub fn duty(&self) -> Duty {
-        self.state().duty
+        let state = self.state();
+        state.orders.duty(state.duty)
     }
 
-    pub fn set_duty(&self, duty: Duty) {
-        self.state().duty = duty;
+    /// Orders a duty, which counts at once.
+    pub fn order_duty(&self, duty: Duty, stamp: Stamp) {
+        let mut state = self.state();
+        let listed = state.duty;
+        state.orders.order_duty(duty, stamp, listed);
+    }
+
+    /// Orders a weight, which counts at once; none goes back to the file's.
+    pub fn order_weight(&self, weight: Option<u32>, stamp: Stamp) {
+        let mut state = self.state();
+        state.orders.order_weight(weight, stamp);
+        self.apply_weight(&state);
     }
 
     /// Takes in what a probe or a request learnt, and says what it changed.
@@ -157,30 +181,47 @@ impl Node {
         NodeSummary {
             id: self.id.clone(),
             address: self.address.clone(),
-            duty: state.duty,
+            duty: state.orders.duty(state.duty),
             weight: self.weight(),
+            orders: state.orders.clone(),
             requests_in_flight: self.load.requests(),
             bytes_in_flight: self.load.bytes(),
             health: state.health.summary(now),
         }
     }
 
-    /// Takes over what a changed file says. A duty set at run time stays, unless the file itself
-    /// now says something else than before.
+    /// Takes over what a changed file says. Orders stay.
     pub(super) fn relist(&self, listing: &Listing, settings: Settings) {
-        self.set_weight(listing.weight);
         let mut state = self.state();
-        if state.listed_duty != listing.duty {
-            state.listed_duty = listing.duty;
-            state.duty = listing.duty;
-        }
+        state.duty = listing.duty;
+        state.weight = listing.weight;
+        state.orders.relisted(listing.duty);
         state.health.adopt(settings);
+        self.apply_weight(&state);
+    }
+
+    /// The node has moved to another address: what was ordered about its name goes on.
+    #[must_use]
+    pub(super) fn ordered_as(self, other: &Self) -> Self {
+        let orders = other.state().orders.clone();
+        let mut state = self.state();
+        state.orders = orders;
+        let listed = state.duty;
+        state.orders.relisted(listed);
+        self.apply_weight(&state);
+        drop(state);
+        self
     }
 
     /// Reads duty and health together.
     pub(super) fn look<T>(&self, read: impl FnOnce(Duty, &Health) -> T) -> T {
         let state = self.state();
-        read(state.duty, &state.health)
+        read(state.orders.duty(state.duty), &state.health)
+    }
+
+    fn apply_weight(&self, state: &State) {
+        let weight = state.orders.weight(state.weight);
+        self.weight.store(weight, Ordering::Relaxed);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -195,6 +236,8 @@ pub struct NodeSummary {
     pub address: String,
     pub duty: Duty,
     pub weight: u32,
+    /// What differs from the file by order.
+    pub orders: Orders,
     pub requests_in_flight: u64,
     pub bytes_in_flight: u64,
     pub health: Summary,

@@ -64,7 +64,8 @@ impl Fleet {
                     node.relist(&listing, settings.clone());
                     Arc::clone(node)
                 }
-                Some(_) | None => Arc::new(Node::new(listing, settings.clone(), now)),
+                Some(node) => Arc::new(Node::new(listing, settings.clone(), now).ordered_as(node)),
+                None => Arc::new(Node::new(listing, settings.clone(), now)),
             });
         Self {
             nodes: nodes.collect(),
@@ -84,13 +85,9 @@ impl Fleet {
     ///
     /// Nobody is down for a fault that all nodes share. When no active node is usable, those come
     /// back as suspects against which only requests, but not the latest probe, have spoken; so the
-    /// last node is never lost to passing trouble.
+    /// last node is never lost to passing trouble. A node that is off is not among them.
     pub fn candidates(&self, traffic: Traffic, now: Instant, cap: usize) -> Vec<Candidate> {
-        let looks: Vec<Look> = self
-            .nodes
-            .iter()
-            .map(|node| Look::at(node, traffic, now))
-            .collect();
+        let (nodes, looks) = self.looks(traffic, now);
         let faults = shared_by_all(&looks);
         let mut ranks: Vec<Rank> = looks
             .iter()
@@ -107,7 +104,7 @@ impl Fleet {
             }
         }
         let cap = u64::try_from(cap).unwrap_or(u64::MAX);
-        let all = self.nodes.iter().zip(looks).zip(ranks);
+        let all = nodes.into_iter().zip(looks).zip(ranks);
         all.map(|((node, look), rank)| {
             let full = node.load().requests() >= cap;
             Candidate {
@@ -133,12 +130,16 @@ impl Fleet {
     /// and an alarm is due.
     pub fn cluster_faults(&self, now: Instant) -> Vec<Component> {
         // What a shared component means differs by traffic, whether it fails does not.
-        let looks: Vec<Look> = self
-            .nodes
-            .iter()
-            .map(|node| Look::at(node, Traffic::Pull, now))
-            .collect();
-        shared_by_all(&looks)
+        shared_by_all(&self.looks(Traffic::Pull, now).1)
+    }
+
+    /// The nodes that are not off, each with its state.
+    fn looks(&self, traffic: Traffic, now: Instant) -> (Vec<&Arc<Node>>, Vec<Look>) {
+        let looks = self.nodes.iter().filter_map(|node| {
+            let look = Look::at(node, traffic, now);
+            (look.duty != Duty::Off).then_some((node, look))
+        });
+        looks.unzip()
     }
 }
 
@@ -169,7 +170,7 @@ impl Look {
             return Rank::Down;
         }
         match (self.standing, self.duty) {
-            (Standing::Down, _) => Rank::Down,
+            (Standing::Down, _) | (_, Duty::Off) => Rank::Down,
             (_, Duty::Draining) => Rank::Draining,
             (Standing::Suspect, Duty::Active) => Rank::Suspect,
             (Standing::Up | Standing::Probation { .. }, Duty::Active) => Rank::Up,

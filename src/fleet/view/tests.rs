@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::fleet::health::{Observation, Part, PartState, Ping, Report, Unreachable};
+use crate::fleet::orders::Stamp;
 
 struct Scene {
     fleet: Fleet,
@@ -55,6 +56,10 @@ impl Scene {
         self.node(name).observe(observation.clone(), self.now);
     }
 
+    fn order(&self, name: &str, duty: Duty) {
+        self.node(name).order_duty(duty, stamp());
+    }
+
     fn node(&self, name: &str) -> &Node {
         self.fleet.node(&NodeId::parse(name).unwrap()).unwrap()
     }
@@ -91,7 +96,7 @@ fn before_the_first_probe_every_node_serves() {
 #[test]
 fn a_draining_node_is_marked_so_and_a_dead_draining_one_is_down() {
     let scene = Scene::new();
-    scene.node("a").set_duty(Duty::Draining);
+    scene.order("a", Duty::Draining);
     assert_eq!(
         scene.ranks(Traffic::Pull),
         [Rank::Draining, Rank::Up, Rank::Up]
@@ -155,8 +160,8 @@ fn a_node_that_alone_lost_the_database_is_down_after_enough_probes() {
 #[test]
 fn a_node_cut_off_from_the_database_is_no_last_resort() {
     let mut scene = Scene::new();
-    scene.node("b").set_duty(Duty::Draining);
-    scene.node("c").set_duty(Duty::Draining);
+    scene.order("b", Duty::Draining);
+    scene.order("c", Duty::Draining);
     for _ in 0..3 {
         scene.probe(&[("a", &[Component::Database]), ("b", &[]), ("c", &[])]);
     }
@@ -269,21 +274,45 @@ fn a_reload_keeps_what_is_known_of_a_node_at_the_same_address() {
 }
 
 #[test]
-fn a_reload_keeps_a_duty_set_at_run_time_until_the_file_changes_it() {
+fn a_reload_keeps_what_was_ordered_also_for_a_node_that_moves() {
     let scene = Scene::new();
-    scene.node("a").set_duty(Duty::Draining);
+    scene.order("a", Duty::Draining);
+    scene.order("b", Duty::Off);
+    scene.node("b").order_weight(Some(3), stamp());
     let mut listings = ["a", "b", "c"].map(listing);
-    let relist = |listings: &[Listing; 3]| {
-        let _next = scene
-            .fleet
-            .relisted(listings.to_vec(), &Settings::default(), scene.now);
-        scene.node("a").duty()
-    };
-    assert_eq!(relist(&listings), Duty::Draining);
     listings[0].duty = Duty::Draining;
-    assert_eq!(relist(&listings), Duty::Draining);
+    listings[1].address = "http://elsewhere.test".into();
+    let next = |listings: &[Listing; 3]| {
+        let settings = Settings::default();
+        let next = scene
+            .fleet
+            .relisted(listings.to_vec(), &settings, scene.now);
+        let [a, b, c] = next.nodes() else { panic!() };
+        (a.duty(), b.duty(), b.weight(), c.duty())
+    };
+    let ordered = (Duty::Draining, Duty::Off, 3, Duty::Active);
+    assert_eq!(next(&listings), ordered);
     listings[0].duty = Duty::Active;
-    assert_eq!(relist(&listings), Duty::Active);
+    assert_eq!(next(&listings), ordered);
+}
+
+#[test]
+fn what_is_off_is_asked_for_nothing_and_blames_nobody() {
+    let mut scene = Scene::new();
+    scene.order("a", Duty::Off);
+    let (a, push) = (NodeId::parse("a").unwrap(), Traffic::Push);
+    let candidates = scene.fleet.candidates(push, scene.now, 10);
+    let asked: Vec<_> = candidates.iter().map(|one| one.id.as_str()).collect();
+    assert_eq!(asked, ["b", "c"]);
+    assert!(scene.fleet.is_given_up(&a, push, scene.now));
+    // The node at rest is well, and all that serve fail alike: that is nobody's own fault.
+    let broken: &[_] = &[Component::Database];
+    for _ in 0..5 {
+        scene.probe(&[("a", &[]), ("b", broken), ("c", broken)]);
+    }
+    assert_eq!(scene.fleet.cluster_faults(scene.now), [Component::Database]);
+    scene.order("a", Duty::Active);
+    assert_eq!(scene.fleet.cluster_faults(scene.now), []);
 }
 
 #[test]
@@ -325,4 +354,11 @@ fn a_node_is_given_up_when_it_is_down_and_not_the_last_resort() {
     }
     assert!(!given_up(&scene, "a"), "nobody else is left");
     assert!(given_up(&scene, "b"));
+}
+
+fn stamp() -> Stamp {
+    Stamp {
+        by: "ann".to_owned(),
+        at: 0,
+    }
 }
