@@ -14,7 +14,7 @@
 //! <!-- rooms -->
 //! registry: name digest reference route session range query percent error
 //! fleet: node orders health load view
-//! observe: names labels rescues findings metrics* affinity* shared* guard* record log* writer* admin* status* settings trace trail tracer* otlp
+//! observe: names labels rescues findings metrics* affinity* control* shared* guard* record steps history progress log* writer* status* settings trace trail tracer* otlp
 //! rewrite: hop forwarded names location link splice challenge cookie systeminfo answer
 //! placement: choose rendezvous balance budget
 //! affinity: token recent sliding browser issuer ties settings standing shared* shared/address shared/breaker shared/keys shared/script
@@ -24,9 +24,10 @@
 //! discovery: fixed*
 //! download: goal facts takeover settings proof
 //! upload: takeover answer elsewhere manifest driver* transfer*
-//! edge: settings guarded host scan oddity plan fault lost connection* exchange* snapshot gate* lookout* phases* answer* accept* deadline* readahead* entrance* listen* tls*
+//! edge: settings guarded host scan oddity plan fault lost maintenance shown* connection* exchange* snapshot gate* lookout* phases* answer* accept* deadline* readahead* entrance* listen* tls*
+//! control: settings route host answer access tokens* views* desk*
 //! config: mod* file table kind notes check problem unit settings
-//! app: mod* assemble* keys* sockets* reload* rotate* task* probes* drain* handover* traces*
+//! app: mod* assemble* desk* keys* maintenance* sockets* reload* rotate* task* probes* drain* handover* traces*
 //! cli: mod* run* upgrade* check* health* doctor* doctor/catalog doctor/finding doctor/release doctor/said doctor/told doctor/judge doctor/render
 //! <!-- /rooms -->
 //!
@@ -77,6 +78,8 @@ pub mod download;
 pub mod upload;
 
 pub mod edge;
+
+pub mod control;
 
 pub mod config;
 

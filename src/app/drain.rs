@@ -65,7 +65,11 @@ pub(super) async fn until_ended(
         tokio::pin!(given);
         loop {
             tokio::select! {
-                () = hangup.next() => reload::reload(parts).await,
+                () = hangup.next() => drop(reload::reload(parts).await),
+                Some(order) = parts.reception.reloads.recv() => {
+                    let done = reload::reload(parts).await;
+                    drop(order.done.send(done));
+                }
                 () = terminate.next() => break None,
                 () = interrupt.next() => break None,
                 successor = &mut given => break Some(successor),

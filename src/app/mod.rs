@@ -6,9 +6,11 @@
 //! *drain* is to let what runs come to its end; a *handover* is how one process comes after another without a gap.
 
 mod assemble;
+mod desk;
 mod drain;
 mod handover;
 mod keys;
+mod maintenance;
 mod probes;
 mod reload;
 mod rotate;
@@ -20,7 +22,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use pingora::apps::http_app::HttpServer;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -32,18 +33,21 @@ use crate::affinity::shared::{Shared, Work};
 use crate::affinity::ties::Ties;
 use crate::affinity::token::Key;
 use crate::config::Settings;
-use crate::edge::entrance::{Doors, Entrance, Phase, serve_plain};
+use crate::control::tokens::TokenFileError;
+use crate::edge::entrance::{Entrance, Phase};
 use crate::edge::gate::Gate;
 use crate::edge::listen::ListenError;
 use crate::edge::lookout::Lookout;
+use crate::edge::maintenance::Maintenance;
 use crate::edge::phases::{Edge, Unmasked};
 use crate::edge::settings::Protocol;
 use crate::edge::snapshot::Snapshot;
 use crate::edge::tls::{CertificateStore, TlsError};
 use crate::guard::Guard;
-use crate::observe::admin::Admin;
+use crate::observe::history::History;
 use crate::observe::log::{self, LogError};
 use crate::observe::metrics::Metrics;
+use crate::observe::progress::Progress;
 use crate::observe::status::{Readiness, Stage};
 use crate::observe::tracer::Tracer;
 use crate::placement::budget::Budget;
@@ -78,6 +82,8 @@ pub enum AppError {
     Redis(#[from] AccessError),
     #[error("traces: {0}")]
     Traces(#[from] traces::TracesError),
+    #[error("{0}")]
+    Tokens(#[from] TokenFileError),
     #[error("runtime: {0}")]
     Runtime(#[from] std::io::Error),
 }
@@ -121,6 +127,9 @@ struct Parts {
     entrance: Entrance,
     shared: Shared,
     guard: Arc<Guard>,
+    history: Arc<History>,
+    maintenance: Arc<Maintenance>,
+    reception: desk::Reception,
     sealing: keys::Sealing,
     running: Settings,
 }
@@ -153,6 +162,7 @@ async fn serve(
     let aside = (&metrics, &log, tracer);
     let edge = edge(&settings, &snapshot, shared.clone(), aside);
     let running = Arc::clone(&edge.running);
+    let (desk, apart, reception) = desk::prepare(&settings, &edge, &readiness)?;
     let mut background = JoinSet::new();
     task::spawn_until(&closed, &mut background, sharing.run());
     let mut parts = Parts {
@@ -162,12 +172,15 @@ async fn serve(
         lookout: Arc::clone(&edge.lookout),
         ties: Arc::clone(&edge.ties),
         guard: Arc::clone(&edge.guard),
+        history: Arc::clone(&edge.history),
+        maintenance: Arc::clone(&edge.maintenance),
         entrance: Entrance::new(edge, settings.limits.clone(), threads, told.clients),
         metrics,
         log,
         snapshot,
         store,
         shared,
+        reception,
         sealing,
         running: settings.clone(),
     };
@@ -176,7 +189,13 @@ async fn serve(
     }
     let mut doors = JoinSet::new();
     open_doors(&mut parts, sockets.listeners, &settings, &mut doors)?;
-    background.spawn(open_admin(&parts, sockets.admin, &readiness, told.operator));
+    let limits = &settings.limits;
+    background.spawn(desk::open(
+        (desk, apart),
+        sockets.admin,
+        limits,
+        told.operator,
+    ));
     task::spawn_all(&parts, &mut background, &closed);
     readiness.enter(Stage::Serving);
     if let Some(taken) = taken {
@@ -234,6 +253,9 @@ fn edge(
         metrics: Arc::clone(metrics),
         log: log.clone(),
         tracer,
+        history: Arc::new(History::new(settings.admin.requests)),
+        progress: Progress::default(),
+        maintenance: Arc::default(),
         live: Live::new(KEPT_CONNECTIONS),
         spools: Spools::new(&settings.spool),
         transfers: Arc::new(Transfers::default()),
@@ -269,27 +291,6 @@ fn open_doors(
         parts.entrance.open(listener, protocol, tls, doors)?;
     }
     Ok(())
-}
-
-/// The admin pages; they are served as long as the future runs.
-fn open_admin(
-    parts: &Parts,
-    listener: TcpListener,
-    readiness: &Arc<Readiness>,
-    phase: watch::Receiver<Phase>,
-) -> impl Future<Output = ()> + use<> {
-    let fleet = Arc::clone(&parts.snapshot);
-    let admin = Admin::new(
-        Arc::clone(&parts.metrics),
-        move || Arc::clone(&fleet.load().fleet),
-        Arc::clone(readiness),
-        parts.lookout.findings(),
-    );
-    // An operator's connections are not clients': they are counted where nobody looks.
-    let apart = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
-    let app = HttpServer::new_app(admin);
-    let desk = Doors::new(app, parts.running.limits.clone(), apart, None, phase);
-    serve_plain(listener, desk)
 }
 
 fn budget(settings: &Settings) -> Budget {

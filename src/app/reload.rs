@@ -1,5 +1,6 @@
 //! New settings and new certificates while everything runs.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,8 +10,13 @@ use arc_swap::ArcSwap;
 use crate::affinity::shared::access::Access;
 use crate::affinity::shared::keys::Keys;
 use crate::config::{self, Settings};
+use crate::control::access::Guarding;
+use crate::control::desk::Reloaded;
+use crate::control::settings::AdminSettings;
+use crate::control::tokens::guarding;
+use crate::edge::settings::CertificateFiles;
 use crate::edge::snapshot::Snapshot;
-use crate::edge::tls::{CertificateStore, Refreshed};
+use crate::edge::tls::{CertificateStore, Refreshed, TlsError};
 use crate::observe::labels::Reload;
 use crate::observe::metrics::Metrics;
 
@@ -18,15 +24,16 @@ use super::task::Done;
 use super::{AppError, Parts, assemble, keys};
 
 /// Reads the operator's file again. A good one counts from the next request on; a bad one changes nothing.
-pub(super) async fn reload(parts: &mut Parts) {
+pub(super) async fn reload(parts: &mut Parts) -> Reloaded {
     let outcome = match load(&parts.path) {
         Ok(settings) => apply(parts, settings).await,
         Err(problems) => Err(problems),
     };
     match outcome {
-        Ok(()) => {
+        Ok(restart) => {
             parts.metrics.reload_done(Reload::Done, SystemTime::now());
             tracing::info!("settings reloaded");
+            Reloaded::Done(restart.iter().map(ToString::to_string).collect())
         }
         Err(problems) => {
             parts
@@ -36,6 +43,7 @@ pub(super) async fn reload(parts: &mut Parts) {
                 problem = %problems.join("; "),
                 "reload refused: the settings of before stay in force"
             );
+            Reloaded::Refused(problems)
         }
     }
 }
@@ -45,7 +53,7 @@ fn load(path: &Path) -> Result<Settings, Vec<String>> {
     config::read(path).map_err(problems)
 }
 
-async fn apply(parts: &mut Parts, settings: Settings) -> Result<(), Vec<String>> {
+async fn apply(parts: &mut Parts, settings: Settings) -> Result<Vec<&'static str>, Vec<String>> {
     let one = |error: AppError| vec![error.to_string()];
     let restart = parts.running.needs_restart(&settings);
     let before = parts.snapshot.load_full();
@@ -55,11 +63,23 @@ async fn apply(parts: &mut Parts, settings: Settings) -> Result<(), Vec<String>>
     let fresh = assemble::snapshot(&settings, &sealing.keys, Some(&before)).map_err(one)?;
     let access = settings.shared.as_ref().map(Access::open).transpose();
     let access = access.map_err(|error| one(error.into()))?;
+    // The listener speaks TLS, or not, as it was started.
+    let admin = AdminSettings {
+        tls: parts.running.admin.tls.clone(),
+        ..settings.admin.clone()
+    };
+    let guarding = guarding(&admin).map_err(|error| one(error.into()))?;
+    if matches!(guarding, Guarding::Open) && !is_own(parts.running.admin.address) {
+        // The listener stays where it was bound, and there it would be open to all.
+        let what = "admin.token_file: cannot be left out before a restart moves admin.address";
+        return Err(vec![what.to_owned()]);
+    }
     assemble::resolve(&fresh).await;
     parts
         .store
         .refresh(&settings.certificates.files)
         .map_err(|error| one(error.into()))?;
+    refresh_admin(parts).map_err(|error| one(error.into()))?;
     let protocols = settings.listeners.iter().map(|listener| &listener.protocol);
     parts
         .entrance
@@ -77,6 +97,8 @@ async fn apply(parts: &mut Parts, settings: Settings) -> Result<(), Vec<String>>
         .log
         .set_level(&settings.log.level)
         .map_err(|error| one(error.into()))?;
+    parts.reception.keeper.store(Arc::new(guarding));
+    parts.history.resize(settings.admin.requests);
     parts.lookout.forget();
     parts
         .shared
@@ -86,11 +108,24 @@ async fn apply(parts: &mut Parts, settings: Settings) -> Result<(), Vec<String>>
     parts.lookout.signing_keys(change, &parts.ties.issuers);
     parts.snapshot.store(Arc::new(fresh));
     if !restart.is_empty() {
-        let settings = restart.join(", ");
-        tracing::warn!(key = settings, "these settings change only with a restart");
+        let keys = restart.join(", ");
+        tracing::warn!(key = keys, "these settings change only with a restart");
     }
     parts.sealing = sealing;
     parts.running = settings;
+    Ok(restart)
+}
+
+/// Whether only the machine itself reaches an address.
+fn is_own(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}
+
+/// Serves the admin listener's certificate as its files are now. Which files these are changes with a restart.
+fn refresh_admin(parts: &Parts) -> Result<(), TlsError> {
+    if let (Some(store), Some(tls)) = (&parts.reception.store, &parts.running.admin.tls) {
+        store.refresh(std::slice::from_ref(&tls.certificate))?;
+    }
     Ok(())
 }
 
@@ -99,6 +134,8 @@ pub(super) struct Certificates {
     store: Arc<CertificateStore>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     metrics: Arc<Metrics>,
+    /// That of the admin listener.
+    admin: Option<(Arc<CertificateStore>, CertificateFiles)>,
     told: Option<String>,
 }
 
@@ -108,6 +145,14 @@ impl Certificates {
             store: Arc::clone(&parts.store),
             snapshot: Arc::clone(&parts.snapshot),
             metrics: Arc::clone(&parts.metrics),
+            admin: parts.reception.store.clone().zip(
+                parts
+                    .running
+                    .admin
+                    .tls
+                    .as_ref()
+                    .map(|tls| tls.certificate.clone()),
+            ),
             told: None,
         };
         export(&this.store, &this.metrics);
@@ -122,7 +167,17 @@ impl Certificates {
     pub(super) fn refresh(&mut self) -> Done {
         let snapshot = self.snapshot.load();
         let files = &snapshot.certificates.files;
-        match self.store.refresh(files) {
+        let admin = self
+            .admin
+            .as_ref()
+            .map_or(Ok(Refreshed::Unchanged), |(store, files)| {
+                store.refresh(std::slice::from_ref(files))
+            });
+        match self
+            .store
+            .refresh(files)
+            .and_then(|done| admin.map(|_| done))
+        {
             Ok(Refreshed::Unchanged) => self.told = None,
             Ok(Refreshed::Replaced) => {
                 self.told = None;

@@ -11,6 +11,7 @@ use crate::guard::lease::Leases;
 use crate::observe::labels::Task;
 
 use super::Parts;
+use super::maintenance;
 use super::probes::Prober;
 use super::reload::Certificates;
 use super::rotate;
@@ -69,6 +70,7 @@ pub(super) fn spawn_all(parts: &Parts, tasks: &mut JoinSet<()>, stop: &watch::Re
             guard.tokens.sweep(tokio::time::Instant::now().into_std());
         }
     }));
+    spawn_until(stop, tasks, maintenance::follow(parts));
     spawn_until(stop, tasks, rotate::reopen(parts.log.clone()));
     let metrics = Arc::clone(&parts.metrics);
     let mut certificates = Certificates::new(parts);

@@ -7,13 +7,14 @@ use std::time::Duration;
 use crate::affinity::settings::{AffinitySettings, SessionSettings, SharedSettings};
 use crate::config::check::{describe_redis, describe_sessions, describe_tracing};
 use crate::config::unit::print_duration;
+use crate::control::settings::AdminSettings;
 use crate::download::settings::TakeoverSettings;
 use crate::edge::settings::{
     Certificates, ClientCertificate, Http2, Limits, Listener, Protocol, Public, Retry, TlsVersion,
 };
 use crate::fleet::health;
 use crate::guard::settings::GuardSettings;
-use crate::observe::settings::{AdminSettings, LogSettings, TracingSettings};
+use crate::observe::settings::{LogSettings, TracingSettings};
 use crate::spool::settings::SpoolSettings;
 use crate::upstream::settings::{
     NodeScheme, NodeSettings, ProbeKind, ProbeSettings, Timeouts, Verify,
@@ -104,6 +105,11 @@ impl Settings {
             ("log.file", self.log.file != new.log.file),
             ("tracing", sends_otherwise(self, new)),
             ("admin.address", self.admin.address != new.admin.address),
+            ("admin.chain_file", self.admin.tls != new.admin.tls),
+            (
+                "admin.open_metrics",
+                self.admin.numbers != new.admin.numbers,
+            ),
             (
                 "upgrade.socket",
                 upgrade_socket(self) != upgrade_socket(new),

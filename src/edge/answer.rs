@@ -5,11 +5,12 @@ use http::{Method, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
-use crate::registry::error::{ENVELOPE_TYPE, envelope};
+use crate::registry::error::{Code, ENVELOPE_TYPE, envelope};
 use crate::registry::route::{Audience, Route};
 
 use super::exchange::Exchange;
 use super::fault::{Fault, Told};
+use super::maintenance::Refusal;
 
 /// Reads the rest of a body away, for a while: a client that is still sending may not look at the answer
 /// before it is done, and a connection that is closed on unread bytes takes the answer with it.
@@ -38,7 +39,18 @@ pub(super) async fn tell(
     fault: Fault,
 ) -> pingora::Result<()> {
     exchange.fault = Some(fault);
-    let told = fault.told();
+    let mut told = fault.told();
+    if let Some(notice) = &exchange.shown.notice {
+        told.message.clone_from(&notice.message);
+        if notice.refusal == Refusal::Denied {
+            told = Told {
+                status: StatusCode::FORBIDDEN,
+                code: Code::Denied,
+                retry_after: None,
+                ..told
+            };
+        }
+    }
     let audience = match &exchange.arrival {
         Some(arrival) => arrival.target.route.audience(),
         None => audience(session.req_header().raw_path()),

@@ -53,8 +53,13 @@ impl Connection {
         }
     }
 
+    /// Who connected.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
     /// A request has been parsed.
-    pub(super) fn begin(&self) {
+    pub fn begin(&self) {
         self.header_open.store(false, Ordering::Release);
         self.running.fetch_add(1, Ordering::AcqRel);
         self.asked.notify_one();
@@ -66,7 +71,7 @@ impl Connection {
     }
 
     /// A request is done.
-    pub(super) fn end(&self) {
+    pub fn end(&self) {
         self.running.fetch_sub(1, Ordering::AcqRel);
     }
 

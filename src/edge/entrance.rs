@@ -16,7 +16,7 @@ use super::accept::{ListenerTls, Welcome};
 use super::connection::Connections;
 use super::listen::accept_all;
 use super::phases::Edge;
-use super::settings::{Certificates, Limits, Protocol};
+use super::settings::{Certificates, ClientCertificate, Http2, Limits, Protocol, Tls, TlsVersion};
 use super::tls::{CertificateStore, TlsError, server_configs};
 
 /// The registry's listeners, their TLS, and the proxy behind them.
@@ -111,12 +111,40 @@ impl Entrance {
     }
 }
 
-/// Serves what stands behind `doors` on a plain listener: the admin pages.
-pub async fn serve_plain<A: ServerApp + Send + Sync + 'static>(
-    listener: TcpListener,
-    doors: Doors<A>,
-) {
-    accept_all(listener, Arc::new(doors), Arc::new(Welcome::Plain)).await;
+/// A listener that stands apart from the registry's: the admin pages.
+#[derive(Debug)]
+pub struct Apart(Welcome);
+
+impl Apart {
+    /// In clear.
+    pub fn plain() -> Self {
+        Self(Welcome::Plain)
+    }
+
+    /// With TLS and a certificate of its own; HTTP/2 is not offered.
+    pub fn secured(
+        client_certificate: ClientCertificate,
+        certificates: &Certificates,
+        store: &Arc<CertificateStore>,
+    ) -> Result<Self, TlsError> {
+        let tls = Tls {
+            minimum: TlsVersion::V1_2,
+            http2: Http2::Withheld,
+            client_certificate,
+        };
+        let (wide, narrow) = server_configs(&tls, certificates, store)?;
+        let tls = ArcSwap::from_pointee(ListenerTls { wide, narrow });
+        Ok(Self(Welcome::Tls(tls)))
+    }
+
+    /// Serves what stands behind `doors`.
+    pub async fn serve<A: ServerApp + Send + Sync + 'static>(
+        self,
+        listener: TcpListener,
+        doors: Doors<A>,
+    ) {
+        accept_all(listener, Arc::new(doors), Arc::new(self.0)).await;
+    }
 }
 
 /// Starts from bounded defaults: the bare ones of HTTP/2 allow sixteen mebibytes of header and any number of streams.

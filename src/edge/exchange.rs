@@ -26,6 +26,7 @@ use super::guarded::Guarded;
 use super::lost::LostTime;
 use super::phases::{Browser, Doubt};
 use super::plan::Relay;
+use super::shown::Shown;
 use super::snapshot::{Place, Snapshot};
 
 /// The state of one request.
@@ -82,6 +83,7 @@ pub struct Exchange {
     pub(super) deletion: Deletion,
     /// What is kept for the spans of its trace.
     pub(super) trail: Trail,
+    pub(super) shown: Shown,
 }
 
 /// What became of a DELETE whose answer was lost with its node.
@@ -203,6 +205,7 @@ impl Exchange {
             lag: Lag::Unasked,
             deletion: Deletion::NothingLost,
             trail: Trail::default(),
+            shown: Shown::default(),
         }
     }
 

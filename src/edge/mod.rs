@@ -21,12 +21,14 @@ pub mod host;
 pub mod listen;
 pub mod lookout;
 mod lost;
+pub mod maintenance;
 mod oddity;
 pub mod phases;
 pub mod plan;
 mod readahead;
 mod scan;
 pub mod settings;
+mod shown;
 pub mod snapshot;
 pub mod tls;
 

@@ -303,6 +303,7 @@ labels! {
         FindSession = "find_session",
         KeepSession = "keep_session",
         ForgetSession = "forget_session",
+        Maintenance = "maintenance",
         /// Limits.
         Script = "script",
         /// Who else there is.
@@ -332,6 +333,14 @@ labels! {
         Refused = "refused",
         /// One request had more than are kept.
         TooMany = "too_many",
+    }
+
+    /// What was amiss with somebody who asked the admin listener.
+    Denial {
+        /// No token, or a wrong one.
+        Credential = "credential",
+        /// It may have come from a page of another site.
+        Site = "site",
     }
 
     /// Work that goes on in the background.

@@ -12,21 +12,24 @@
 //! is the name of what went wrong; *ready* means that a client asking now would be served; a *trail* is what
 //! is kept of a request while it runs, for the *spans* of its trace.
 
-pub mod admin;
 mod affinity;
+pub mod control;
 pub mod findings;
 mod guard;
+pub mod history;
 pub mod labels;
 pub mod log;
 pub mod metrics;
 pub mod names;
 #[cfg(feature = "otlp")]
 pub mod otlp;
+pub mod progress;
 pub mod record;
 pub mod rescues;
 pub mod settings;
 mod shared;
 pub mod status;
+pub mod steps;
 pub mod trace;
 pub mod tracer;
 pub mod trail;

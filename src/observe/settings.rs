@@ -1,6 +1,5 @@
-//! What the operator may set about logs and the admin listener.
+//! What the operator may set about logs.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,12 +22,6 @@ pub struct LogSettings {
 pub enum LogFormat {
     Json,
     Text,
-}
-
-/// Where `/livez`, `/readyz`, `/metrics` and `/nodes` are served.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AdminSettings {
-    pub address: SocketAddr,
 }
 
 /// Which traces are kept, and who collects them.

@@ -95,7 +95,7 @@ impl Readiness {
 
 /// Why a client that asks now would not be served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unready {
+pub enum Unready {
     Starting,
     Draining,
     Stopping,
@@ -103,18 +103,18 @@ pub(super) enum Unready {
 }
 
 impl Unready {
-    pub(super) const fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Starting => "starting: not all listeners are open",
             Self::Draining => "draining: about to stop, send new clients elsewhere",
             Self::Stopping => "stopping: running requests may end, new ones are not taken",
-            Self::NoNode => "no node is up: /nodes says why",
+            Self::NoNode => "no node is up: /v1/nodes says why",
         }
     }
 }
 
 /// Whether a pull that comes now would find a listener and a node.
-pub(super) fn readiness(stage: Stage, fleet: &Fleet, now: Instant) -> Result<(), Unready> {
+pub fn readiness(stage: Stage, fleet: &Fleet, now: Instant) -> Result<(), Unready> {
     match stage {
         Stage::Starting => Err(Unready::Starting),
         Stage::Draining => Err(Unready::Draining),
@@ -132,7 +132,7 @@ pub(super) fn readiness(stage: Stage, fleet: &Fleet, now: Instant) -> Result<(),
 
 /// The document behind `/nodes`.
 #[derive(Debug, Serialize)]
-pub(super) struct NodesPage {
+pub struct NodesPage {
     stage: Stage,
     redis: &'static str,
     /// The instances that meet there.
@@ -148,14 +148,15 @@ pub(super) struct NodesPage {
 
 /// A node with what does not suit about it.
 #[derive(Debug, Serialize)]
-struct NodeEntry {
+pub struct NodeEntry {
     #[serde(flatten)]
     node: NodeSummary,
     misfits: Vec<&'static str>,
 }
 
 impl NodesPage {
-    pub(super) fn new(
+    /// The document of this moment.
+    pub fn new(
         readiness: &Readiness,
         fleet: &Fleet,
         rescued: Vec<String>,
@@ -163,10 +164,7 @@ impl NodesPage {
         now: Instant,
     ) -> Self {
         let faults = fleet.cluster_faults(now);
-        let entry = |node: &Arc<Node>| NodeEntry {
-            node: node.summary(now),
-            misfits: findings.of(node.id()),
-        };
+        let entry = |node: &Arc<Node>| NodeEntry::new(node, findings, now);
         Self {
             stage: readiness.stage(),
             redis: readiness.shared().as_str(),
@@ -179,12 +177,32 @@ impl NodesPage {
     }
 }
 
+impl NodeEntry {
+    /// The node as it is now.
+    pub fn new(node: &Node, findings: &Findings, now: Instant) -> Self {
+        Self {
+            node: node.summary(now),
+            misfits: findings.of(node.id()),
+        }
+    }
+}
+
 impl Metrics {
+    /// The transfers that others went on with last, newest first, a line for each.
+    pub fn last_rescues(&self, now: Instant) -> Vec<String> {
+        self.rescues.lines(now)
+    }
+
     /// Brings the gauges of the fleet up to date. Nodes that are gone disappear; two calls at one
     /// time would show each other's gaps, so the caller lets in one after the other.
-    pub(super) fn show_fleet(&self, fleet: &Fleet, now: Instant) {
+    pub fn show_fleet(&self, fleet: &Fleet, now: Instant) {
         self.node_up.reset();
         for traffic in Traffic::ALL {
+            // A node that is off is no candidate.
+            for node in fleet.nodes() {
+                let labels = [node.id().as_str(), traffic.as_str()];
+                self.node_up.with_label_values(&labels).set(0);
+            }
             for candidate in fleet.candidates(traffic, now, usize::MAX) {
                 let up = match candidate.rank {
                     Rank::Up | Rank::Suspect => 1,
@@ -202,6 +220,7 @@ impl Metrics {
                 .set(fault);
         }
         self.component_up.reset();
+        self.control.orders.reset();
         self.requests_in_flight.reset();
         self.bytes_in_flight.reset();
         for node in fleet.nodes() {
@@ -211,6 +230,7 @@ impl Metrics {
 
     fn show_node(&self, node: &NodeSummary) {
         let id = node.id.as_str();
+        self.control.show(node);
         // Several parts of a node may count as one component: it is well when all of them are.
         let (well, unwell): (Vec<_>, Vec<_>) =
             node.health.components.iter().partition(|part| part.healthy);

@@ -41,6 +41,18 @@ pub enum Reason {
     Balance,
 }
 
+impl Reason {
+    /// In words, for whoever asks why.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pin => "lives there",
+            Self::Recent => "recent write",
+            Self::Key => "drawn by repository",
+            Self::Balance => "least loaded of two",
+        }
+    }
+}
+
 /// Orders the candidates for one request.
 ///
 /// A pin comes first, even if it is draining, suspect or full; only if it is down it comes last,

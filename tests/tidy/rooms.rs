@@ -8,7 +8,7 @@ use super::{expect_none, expect_one};
 #[rustfmt::skip]
 const LINE: &[&str] = &[
     "registry", "fleet", "observe", "rewrite", "placement", "affinity", "guard", "spool",
-    "upstream", "discovery", "download", "upload", "edge", "config", "app", "cli",
+    "upstream", "discovery", "download", "upload", "edge", "control", "config", "app", "cli",
 ];
 
 /// Rooms that may import less than stands before them.

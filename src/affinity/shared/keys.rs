@@ -45,6 +45,8 @@ pub enum Kind {
     CredentialFailures,
     /// The account to which a token was issued.
     TokenOwner,
+    /// That pushes are refused everywhere, and why.
+    Maintenance,
 }
 
 impl Kind {
@@ -63,6 +65,7 @@ impl Kind {
             Self::PairFailures => "fp",
             Self::CredentialFailures => "fk",
             Self::TokenOwner => "o",
+            Self::Maintenance => "m",
         }
     }
 }

@@ -164,6 +164,43 @@ impl Shared {
         self.forget(SharedCall::ForgetSession, Kind::Session, &[cookie]);
     }
 
+    /// What all instances were told about maintenance.
+    pub async fn find_maintenance(&self) -> Asked<String> {
+        self.find(SharedCall::Maintenance, Kind::Maintenance, &[])
+            .await
+    }
+
+    /// Tells all instances that maintenance begins; found when Redis has taken it.
+    pub async fn begin_maintenance(&self, notice: &str, lifetime: Duration) -> Asked<()> {
+        let Some((link, keys)) = self.asking(SharedCall::Maintenance) else {
+            return Asked::Away;
+        };
+        let mut command = Cmd::new();
+        command
+            .arg("SET")
+            .arg(keys.written(Kind::Maintenance, &[]))
+            .arg(notice)
+            .arg("PX")
+            .arg(millis(lifetime));
+        let answer = link.ask(SharedCall::Maintenance, &command).await;
+        answer.map_or(Asked::Away, |_| Asked::Found(()))
+    }
+
+    /// Tells all instances that maintenance is over; found when Redis has taken it.
+    pub async fn end_maintenance(&self) -> Asked<()> {
+        let Some((link, keys)) = self.asking(SharedCall::Maintenance) else {
+            return Asked::Away;
+        };
+        for name in keys.read(Kind::Maintenance, &[]) {
+            let mut command = Cmd::new();
+            command.arg("DEL").arg(name);
+            if link.ask(SharedCall::Maintenance, &command).await.is_none() {
+                return Asked::Away;
+            }
+        }
+        Asked::Found(())
+    }
+
     /// Runs a script on the entry of this kind about this subject, which is hashed before anything is sent.
     pub async fn run(
         &self,

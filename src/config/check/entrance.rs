@@ -1,4 +1,4 @@
-//! Where clients come in: names, listeners, certificates, and the admin listener beside them.
+//! Where clients come in: names, listeners and certificates.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -13,7 +13,6 @@ use crate::edge::settings::{
     CertificateFiles, Certificates, ClientCertificate, Http2, Listener, Protocol, Public, Tls,
     TlsVersion,
 };
-use crate::observe::settings::AdminSettings;
 use crate::rewrite::LocationForm;
 
 use super::authority::{self, Authority};
@@ -221,36 +220,4 @@ pub(super) fn certificates(problems: &mut Problems, raw: &file::Tls) -> Option<C
         recheck: recheck?,
         session_cache: session_cache?,
     })
-}
-
-/// The admin listener, which must not collide with the others.
-pub(super) fn admin(
-    problems: &mut Problems,
-    raw: &file::Admin,
-    listeners: &[Listener],
-) -> Option<AdminSettings> {
-    let address = value::address(problems, &raw.address)?;
-    if !address.ip().to_canonical().is_loopback() {
-        let what = format!("{address} can be reached by others, and it asks for no password");
-        let hint = format!("write \"127.0.0.1:{}\" or \"[::1]:{0}\"", address.port());
-        return problems.refuse(&raw.address, what, hint);
-    }
-    if let Some(taken) = listeners
-        .iter()
-        .find(|listener| collide(listener.address, address))
-    {
-        let what = format!("{address} is taken by the listener on {}", taken.address);
-        return problems.refuse(&raw.address, what, "write another port");
-    }
-    Some(AdminSettings { address })
-}
-
-/// Whether both cannot be bound at one time. An unspecified IPv6 address may stand for IPv4 too.
-fn collide(listener: SocketAddr, admin: SocketAddr) -> bool {
-    let covers = match (listener, admin) {
-        (SocketAddr::V6(listener), _) if listener.ip().is_unspecified() => true,
-        (SocketAddr::V4(listener), SocketAddr::V4(_)) if listener.ip().is_unspecified() => true,
-        _ => listener.ip() == admin.ip(),
-    };
-    covers && listener.port() == admin.port() && admin.port() != 0
 }

@@ -3,6 +3,7 @@
 //! Each function takes what stands in the file, checks all of it before it gives up, and returns
 //! none when it noted a problem. The words of this room's other files do the reading.
 
+mod admin;
 mod authority;
 mod entrance;
 mod guard;
@@ -48,7 +49,7 @@ pub(super) fn check(problems: &mut Problems, file: &File) -> Option<Settings> {
     let sessions = sessions::sessions(problems, &file.sessions);
     let log = policy::log(problems, &file.log);
     let tracing = traces::traces(problems, &file.tracing, traces::Build::THIS);
-    let admin = entrance::admin(
+    let admin = admin::admin(
         problems,
         &file.admin,
         listeners.as_deref().unwrap_or_default(),

@@ -366,12 +366,24 @@ impl Log {
 #[derive(Debug)]
 pub(super) struct Admin {
     pub(super) address: Raw<String>,
+    pub(super) token_file: Raw<String>,
+    pub(super) chain_file: Raw<String>,
+    pub(super) key_file: Raw<String>,
+    pub(super) client_ca_file: Raw<String>,
+    pub(super) open_metrics: Raw<Switch>,
+    pub(super) requests: Raw<i64>,
 }
 
 impl Admin {
     fn read(table: &mut Table<'_, '_>) -> Self {
         Self {
             address: table.text("address", "127.0.0.1:9090"),
+            token_file: table.text("token_file", ""),
+            chain_file: table.text("chain_file", ""),
+            key_file: table.text("key_file", ""),
+            client_ca_file: table.text("client_ca_file", ""),
+            open_metrics: table.switch("open_metrics", Switch::Off),
+            requests: table.integer("requests", 1_000),
         }
     }
 }

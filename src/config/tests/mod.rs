@@ -257,7 +257,7 @@ address = "0.0.0.0:9090"
          write \"http://10.0.0.11\" or \"https://10.0.0.11\"",
         "line 9: limits.header_size: \"KB\" is not a unit of size; write \"32KiB\"",
         "line 11: admin.address: 0.0.0.0:9090 can be reached by others, and it asks for no \
-         password; write \"127.0.0.1:9090\" or \"[::1]:9090\"",
+         password; set admin.token_file, or write \"127.0.0.1:9090\" or \"[::1]:9090\"",
         "tls.certificate: there is no certificate for the https listener; \
          write [[tls.certificate]] with chain_file and key_file",
     ];

@@ -241,7 +241,20 @@ fn the_admin_listener_stays_on_the_machine_and_out_of_the_way() {
         (
             "[admin]\naddress = \"10.0.0.1:9090\"",
             "line 10: admin.address: 10.0.0.1:9090 can be reached by others, and it asks for no \
-             password; write \"127.0.0.1:9090\" or \"[::1]:9090\"",
+             password; set admin.token_file, or write \"127.0.0.1:9090\" or \"[::1]:9090\"",
+        ),
+        (
+            "[admin]\nclient_ca_file = \"/ca.pem\"",
+            "line 10: admin.client_ca_file: needs a certificate of our own: without TLS nobody shows \
+             one; set admin.chain_file and admin.key_file",
+        ),
+        (
+            "[admin]\nchain_file = \"/c.pem\"",
+            "line 9: admin.key_file: is empty; write a path that starts with /",
+        ),
+        (
+            "[admin]\nrequests = -1",
+            "line 10: admin.requests: -1 is out of bounds; write a number from 0 to 100000",
         ),
         (
             "[admin]\naddress = \"127.0.0.1:443\"",

@@ -42,6 +42,8 @@ pub enum Fault {
     Database,
     /// Every node that may serve this has all it can take.
     Busy,
+    /// An operator has closed the registry for what begins to write.
+    Maintenance,
     /// The client asks too much.
     TooMany(TooMany),
     /// The node failed and no other could go on.
@@ -125,7 +127,7 @@ impl Fault {
             | Self::ManifestTooLarge
             | Self::TooMany(_)
             | Self::Client => Blame::Client,
-            Self::NoNode | Self::Busy | Self::Database => Blame::Fleet,
+            Self::NoNode | Self::Busy | Self::Database | Self::Maintenance => Blame::Fleet,
             Self::Node(_) | Self::LostUpload => Blame::Node,
             Self::Ours => Blame::Us,
         }
@@ -147,6 +149,7 @@ impl Fault {
             Self::TooMany(reached) => reached.limit.as_str(),
             Self::NoNode => "no_node",
             Self::Busy => "busy",
+            Self::Maintenance => "maintenance",
             Self::Database => "database",
             Self::Node(NodeTrouble::Unreachable) => "node_unreachable",
             Self::Node(NodeTrouble::Broken) => "node_broken",
@@ -197,6 +200,9 @@ impl Fault {
                 reached.wait.as_secs().saturating_add(1),
             ));
         }
+        if self == Self::Maintenance {
+            return Some(MAINTENANCE);
+        }
         match self.blame() {
             Blame::Node | Blame::Fleet => Some(RETRY_AFTER),
             Blame::Client | Blame::Us => None,
@@ -246,6 +252,9 @@ impl Fault {
             }
             Self::Busy => {
                 unavailable("the registry has all the requests it can take; try again shortly")
+            }
+            Self::Maintenance => {
+                unavailable("the registry takes no pushes for the time of maintenance")
             }
             Self::Database => unavailable(
                 "the registry cannot check credentials at the moment; try again shortly",
@@ -340,6 +349,8 @@ impl From<Finding> for Option<HeaderFault> {
 
 /// Long enough for a node to come back, short enough that a client still waits.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// Maintenance is not over in seconds.
+const MAINTENANCE: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests;

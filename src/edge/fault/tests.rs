@@ -35,6 +35,7 @@ fn all() -> Vec<Fault> {
         Fault::UnknownUpload,
         Fault::NoNode,
         Fault::Busy,
+        Fault::Maintenance,
         Fault::Client,
         Fault::Ours,
         Fault::TooMany(TooMany {

@@ -8,6 +8,7 @@ use pingora::proxy::Session;
 
 use crate::affinity::token::TokenError;
 use crate::observe::labels::TokenRefusal;
+use crate::observe::progress::Way;
 use crate::registry::route::{Route, Target};
 use crate::registry::session::SessionId;
 use crate::rewrite::Scheme;
@@ -17,6 +18,7 @@ use super::super::answer;
 use super::super::connection::Connection;
 use super::super::exchange::{Arrived, BodyState, Exchange, Running, request_id, uuid};
 use super::super::fault::Fault;
+use super::super::maintenance;
 use super::super::oddity;
 use super::super::plan::{self, Plan, Request, decide};
 use super::super::scan::Finding;
@@ -77,7 +79,13 @@ impl Edge {
         let authority = snapshot
             .served
             .https_authority(&arrived.authority, snapshot.https_port);
+        let begins =
+            goes_to_a_node(&plan) && maintenance::begins(&arrived.target.route, request.method);
         exchange.arrival = Some(arrived);
+        if begins && let Some(notice) = self.maintenance.in_force(unix_seconds()) {
+            exchange.shown.notice = Some(notice);
+            return refuse(session, exchange, Fault::Maintenance).await;
+        }
         self.look_at_token(&session.req_header().headers, exchange);
         if goes_to_a_node(&plan) {
             match self.admit(session, exchange).await? {
@@ -107,6 +115,7 @@ impl Edge {
                 self.open_budget();
                 let upload = relay.upload.clone();
                 exchange.relay = Some(relay);
+                self.show(session, exchange, Way::Push);
                 match upload {
                     Some(upload) => self.push(session, exchange, upload).await,
                     None => Ok(false),
@@ -115,11 +124,13 @@ impl Edge {
             Plan::Publish(relay) => {
                 exchange.relay = Some(relay);
                 self.open_budget();
+                self.show(session, exchange, Way::Push);
                 self.publish(session, exchange).await
             }
             Plan::Download(relay, digest) => {
                 exchange.relay = Some(relay);
                 self.open_budget();
+                self.show(session, exchange, Way::Pull);
                 self.pull(session, exchange, digest).await
             }
             Plan::Answer(fault) => refuse(session, exchange, fault).await,
@@ -173,6 +184,12 @@ impl Edge {
             session,
             target,
         })
+    }
+
+    /// Operators see the transfer until it is over.
+    fn show(&self, session: &Session, exchange: &mut Exchange, way: Way) {
+        let method = &session.req_header().method;
+        exchange.under_way(&self.progress, (method, way));
     }
 
     fn open_budget(&self) {

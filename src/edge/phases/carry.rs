@@ -11,9 +11,10 @@ use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
 use tokio::time::{Instant, sleep};
 
 use crate::fleet::health::Observation;
-use crate::fleet::node::NodeId;
+use crate::fleet::node::{Duty, NodeId};
 use crate::fleet::view::{Candidate, Rank, Room};
 use crate::observe::labels::{Attempt, RetryReason, Wait};
+use crate::observe::steps::Step;
 use crate::placement::balance::Draws;
 use crate::placement::budget::Verdict as BudgetVerdict;
 use crate::placement::choose::{Reason, choose};
@@ -26,6 +27,7 @@ use super::super::exchange::{Bound, Current, Deletion, Exchange, Lag};
 use super::super::fault::{Fault, NodeTrouble};
 use super::super::gate::Waited;
 use super::super::plan::Repeat;
+use super::super::shown::Reasons;
 use super::super::snapshot::Place;
 use super::hints::Accepting;
 use super::trail::asked;
@@ -56,6 +58,11 @@ impl Edge {
         let node = place.node.id();
         exchange.first_node.get_or_insert_with(|| node.clone());
         exchange.last_node = Some(node.clone());
+        if let Some(transfer) = exchange.shown.transfer() {
+            transfer.on(node);
+        }
+        let node = node.clone();
+        exchange.step(Step::Asked { node });
         exchange.progress = Instant::now();
         let at = exchange.progress.into_std();
         let about = || asked(&place);
@@ -75,7 +82,9 @@ impl Edge {
         let mut waited = None;
         loop {
             while let Some(id) = exchange.next.pop() {
-                if let Some(place) = exchange.snapshot.place(&id) {
+                // What was chosen a while ago may have been switched off since.
+                let place = exchange.snapshot.place(&id);
+                if let Some(place) = place.filter(|place| place.node.duty() != Duty::Off) {
                     if let Some(outcome) = waited {
                         self.metrics.wait_done(outcome);
                     }
@@ -101,6 +110,10 @@ impl Edge {
             if Instant::now() >= until {
                 self.metrics.wait_done(Wait::Timeout);
                 return Err(fault);
+            }
+            if exchange.rounds > 0 || waited.is_none() {
+                let why = fault.label();
+                exchange.step(Step::Waited { why });
             }
             let pause = until.min(Instant::now() + RECHECK);
             match self.gate.wait(pause, retry.queue_length).await {
@@ -145,6 +158,7 @@ impl Edge {
             second: fastrand::u64(..),
         };
         let choice = choose(&candidates, &hints, draws);
+        let reasons = Reasons::from(&choice);
         let waits_for_pin = choice
             .first()
             .is_some_and(|pick| pick.reason == Reason::Pin && pick.room == Room::Full);
@@ -170,6 +184,8 @@ impl Edge {
         if let Some(node) = session.filter(|node| !failed.contains(node)) {
             exchange.next.insert(0, node);
         }
+        let order = exchange.next.clone();
+        exchange.chosen(&reasons, &candidates, &order);
         exchange.next.reverse();
         if exchange.next.is_empty() {
             Chosen::Full
@@ -229,6 +245,11 @@ impl Edge {
         };
         self.lookout.observe(node, observation);
         let fault = Fault::Node(trouble).label();
+        let failed = node.id().clone();
+        exchange.step(Step::Failed {
+            node: failed,
+            fault,
+        });
         tracing::debug!(request_id = exchange.request_id, node = %node.id(), fault, "attempt failed");
     }
 
@@ -365,7 +386,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 const RECHECK: Duration = Duration::from_millis(500);
 
 /// What of a repository a request is about, as the table of recent writes names it.
-pub(super) fn content(route: &Route) -> Option<String> {
+pub(in crate::edge) fn content(route: &Route) -> Option<String> {
     match route {
         Route::Manifest(_, reference) => Some(reference.to_string()),
         Route::Blob(_, digest) => Some(digest.to_string()),

@@ -1,5 +1,6 @@
 //! The client's side of what we carry ourselves: its body, read with a limit on silence.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::guard::settings::Rate;
 use crate::guard::who::Mark;
 use crate::observe::labels::Direction;
+use crate::observe::progress::Transfer;
 use crate::upload::driver::{ClientLeft, Source};
 
 use super::super::exchange::Exchange;
@@ -32,6 +34,7 @@ pub(super) struct Client<'a> {
     limit: Duration,
     expects: Expects,
     payers: Vec<(Mark, Rate)>,
+    transfer: Option<Arc<Transfer>>,
     pub(super) bytes: u64,
     /// When the last of them came.
     pub(super) latest: Option<Instant>,
@@ -58,6 +61,7 @@ impl<'a> Client<'a> {
             limit: exchange.snapshot.limits.client_timeout,
             expects,
             payers: exchange.guarded.payers.clone(),
+            transfer: exchange.shown.transfer().cloned(),
             bytes: 0,
             latest: None,
         }
@@ -77,6 +81,9 @@ impl Source for Client<'_> {
         if let Some(piece) = &piece {
             let size = u64::try_from(piece.len()).unwrap_or(u64::MAX);
             self.bytes += size;
+            if let Some(transfer) = &self.transfer {
+                transfer.passed(size);
+            }
             self.edge.metrics.carried(Direction::In, size);
             let kept = self.edge.spools.ledger().used();
             self.edge.metrics.spooled(kept);

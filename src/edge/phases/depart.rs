@@ -17,6 +17,7 @@ use crate::registry::session::SessionId;
 use super::super::exchange::{Ended, Exchange};
 use super::super::fault::Fault;
 use super::Edge;
+use super::arrive::unix_seconds;
 use super::carry::content;
 
 impl Edge {
@@ -25,6 +26,7 @@ impl Edge {
         exchange.body_done();
         self.conclude(exchange);
         let outcome = outcome(error, exchange);
+        let steps = exchange.shown.end();
         self.end_attempt(exchange, outcome);
         let mut trail = std::mem::take(&mut exchange.trail);
         let end = Instant::now();
@@ -81,6 +83,7 @@ impl Edge {
             self.metrics.committed(after);
         }
         self.log.access(&record);
+        self.history.remember(&record, unix_seconds(), steps);
         self.traced(&mut trail, &record, end);
         exchange.current = None;
         self.gate.wake();

@@ -8,6 +8,7 @@ use crate::download::takeover::Lost;
 use crate::fleet::node::NodeId;
 use crate::observe::labels::{Attempt, Label as _, TakeoverKind, TakeoverReason, Verified};
 use crate::observe::rescues::Rescue;
+use crate::observe::steps::Step;
 use crate::observe::trail::Takeover;
 use crate::registry::name::RepositoryName;
 
@@ -58,6 +59,14 @@ impl Edge {
         };
         exchange.trail.moves(fastrand::u64(..), takeover, at);
         exchange.lost.goes_on(at);
+        if let Some(transfer) = exchange.shown.transfer() {
+            transfer.taken_over();
+        }
+        exchange.step(Step::TakenOver {
+            from: from.clone(),
+            to: to.clone(),
+            reason: reason.as_str(),
+        });
         self.metrics.taken_over(Rescue {
             at,
             kind,

@@ -44,8 +44,10 @@ use crate::affinity::recent::Recent;
 use crate::affinity::shared::Shared;
 use crate::affinity::ties::Ties;
 use crate::guard::Guard;
+use crate::observe::history::History;
 use crate::observe::log::Log;
 use crate::observe::metrics::Metrics;
+use crate::observe::progress::Progress;
 use crate::observe::tracer::Tracer;
 use crate::placement::budget::Budget;
 use crate::spool::file::Spools;
@@ -53,11 +55,13 @@ use crate::upload::transfer::Transfers;
 use crate::upstream::live::Live;
 
 pub(super) use self::browser::Browser;
+pub(super) use self::carry::content;
 pub(super) use self::opinion::Doubt;
 
 use super::exchange::Exchange;
 use super::gate::Gate;
 use super::lookout::Lookout;
+use super::maintenance::Maintenance;
 use super::snapshot::Snapshot;
 
 pub use self::unmask::Unmasked;
@@ -74,6 +78,11 @@ pub struct Edge {
     pub metrics: Arc<Metrics>,
     pub log: Log,
     pub tracer: Tracer,
+    /// Requests that ended, for whoever asks.
+    pub history: Arc<History>,
+    /// Transfers that are under way.
+    pub progress: Progress,
+    pub maintenance: Arc<Maintenance>,
     /// Exchanges that we carry ourselves.
     pub live: Live,
     pub spools: Spools,

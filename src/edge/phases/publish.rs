@@ -108,6 +108,7 @@ impl Edge {
             }
             let size = u64::try_from(piece.len()).unwrap_or(u64::MAX);
             exchange.bytes_in += size;
+            exchange.shown.passed(size);
             self.metrics.carried(Direction::In, size);
             held.extend_from_slice(&piece);
         }

@@ -59,6 +59,9 @@ impl Edge {
             transfer.session = Held::Spent;
         }
         let length = content_length(session);
+        if let (Some(transfer), Some(length)) = (exchange.shown.transfer(), length) {
+            transfer.expect(length);
+        }
         let mut base = Self::own_request(session, exchange)?;
         // What a node answers has to be read here.
         base.remove_header(&header::ACCEPT_ENCODING);

@@ -184,6 +184,7 @@ impl Edge {
         if let Some(piece) = body {
             let size = u64::try_from(piece.len()).unwrap_or(u64::MAX);
             exchange.bytes_in += size;
+            exchange.shown.passed(size);
             self.metrics.carried(Direction::In, size);
             if let Some(current) = &mut exchange.current {
                 current.in_flight.passed(size);

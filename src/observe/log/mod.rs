@@ -13,10 +13,10 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::Subscriber;
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::{LevelFilter, ParseError};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
@@ -35,7 +35,9 @@ use super::writer::{self, Lines, Next, Writing};
 pub struct Log {
     lines: Lines,
     format: LogFormat,
-    level: Handle<EnvFilter, Registry>,
+    filter: Handle<EnvFilter, Registry>,
+    /// The filter that counts now, as it was written.
+    level: Arc<Mutex<String>>,
     file: Option<Arc<Path>>,
     next: Next,
 }
@@ -56,7 +58,16 @@ impl Log {
 
     /// Writes from now on what this level lets through.
     pub fn set_level(&self, level: &str) -> Result<(), LogError> {
-        self.level.reload(filter(level)?).map_err(LogError::Changed)
+        let fresh = filter(level)?;
+        self.filter.reload(fresh).map_err(LogError::Changed)?;
+        level.clone_into(&mut self.level.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(())
+    }
+
+    /// The level that counts now.
+    pub fn level(&self) -> String {
+        let level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
+        level.clone()
     }
 
     /// Writes the record of one request, if access records are wanted.
@@ -104,11 +115,38 @@ pub fn check_level(level: &str) -> Result<(), LogError> {
     filter(level).map(drop)
 }
 
+/// Says what is wrong with a level that is wanted while pilotage runs, by somebody who may not read the file: parts
+/// that are not ours would write what clients send, credentials included.
+pub fn check_runtime_level(level: &str) -> Result<(), LogError> {
+    let ours = |directive: &str| {
+        let target = match directive.split_once('=') {
+            Some((target, _)) => target,
+            None if directive.parse::<LevelFilter>().is_ok() => return true,
+            None => directive,
+        };
+        let room = target
+            .trim()
+            .strip_prefix("pilotage")
+            .unwrap_or(target.trim());
+        room.is_empty() && target.contains("pilotage")
+            || room.starts_with("::")
+            || matches!(room, "access" | "control")
+    };
+    match level.split(',').find(|directive| !ours(directive.trim())) {
+        Some(foreign) => Err(LogError::Foreign(foreign.trim().to_owned())),
+        None => check_level(level),
+    }
+}
+
 /// What can go wrong when logging starts.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     #[error("{level:?} is no log level: {source}")]
     Level { level: String, source: ParseError },
+    #[error(
+        "{0:?} is no part of pilotage: only the configuration file may have such lines written"
+    )]
+    Foreign(String),
     #[error("the thread that writes the log cannot start: {0}")]
     Thread(io::Error),
     #[error("logging has been started before: {0}")]
@@ -134,7 +172,7 @@ fn build(
     metrics: &Arc<Metrics>,
     out: Box<dyn Write + Send>,
 ) -> Result<(impl Subscriber + Send + Sync, Log, Writing), LogError> {
-    let (filter, level) = reload::Layer::new(filter(&settings.level)?);
+    let (filter, handle) = reload::Layer::new(filter(&settings.level)?);
     let next = Next::default();
     let started = writer::start(settings.queue, Arc::clone(metrics), out, next.clone());
     let (lines, writing) = started.map_err(LogError::Thread)?;
@@ -156,7 +194,8 @@ fn build(
         Log {
             lines,
             format: settings.format,
-            level,
+            filter: handle,
+            level: Arc::new(Mutex::new(settings.level.clone())),
             file: settings.file.as_deref().map(Arc::from),
             next,
         },

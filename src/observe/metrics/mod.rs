@@ -14,6 +14,7 @@ use prometheus::{
 };
 
 use super::affinity::AffinityMetrics;
+use super::control::ControlNumbers;
 use super::guard::GuardNumbers;
 use super::labels::{
     Attempt, ConnectionClose, Direction, Handshake, Label, Misfit, Probe, Refusal, Reload,
@@ -60,6 +61,7 @@ pub struct Metrics {
     pub(super) shared: SharedNumbers,
     pub(super) guard: GuardNumbers,
     pub(super) spans: SpanNumbers,
+    pub(super) control: ControlNumbers,
     pub(super) node_up: IntGaugeVec,
     pub(super) component_up: IntGaugeVec,
     pub(super) cluster_fault: IntGaugeVec,
@@ -123,6 +125,7 @@ impl Metrics {
             shared: SharedNumbers::new(&registry),
             guard: GuardNumbers::new(&registry),
             spans: SpanNumbers::new(&registry),
+            control: ControlNumbers::new(&registry),
             node_up: gauges(&registry, &names::FLEET_NODE_UP),
             component_up: gauges(&registry, &names::FLEET_COMPONENT_UP),
             cluster_fault: gauges(&registry, &names::FLEET_CLUSTER_FAULT),

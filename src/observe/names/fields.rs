@@ -34,6 +34,7 @@ pub const LOG_FIELDS: &[&str] = &[
     "account",
     "address",
     "addresses",
+    "by",
     "certificate",
     "component",
     "count",

@@ -4,6 +4,7 @@
 //! the dashboards against these tables.
 
 mod affinity;
+mod control;
 mod fields;
 mod guard;
 mod shared;
@@ -20,6 +21,7 @@ pub use self::affinity::{
     AFFINITY_TOKENS_REFUSED,
 };
 
+pub use self::control::{CONTROL_DENIED, CONTROL_MAINTENANCE, CONTROL_ORDERS};
 pub use self::fields::{LOG_FIELDS, RECORD_FIELDS};
 pub use self::guard::{GUARD_DELAYED, GUARD_LOGINS, GUARD_REFUSED, GUARD_TOKENS_SHARED};
 pub use self::shared::{
@@ -361,6 +363,9 @@ pub const METRICS: &[Metric] = &[
     AFFINITY_SESSION_LOOKUPS,
     AFFINITY_SESSIONS_MOVED,
     AFFINITY_SIGNING_KEYS,
+    CONTROL_ORDERS,
+    CONTROL_MAINTENANCE,
+    CONTROL_DENIED,
     CONFIG_RELOADS,
     CONFIG_LAST_RELOAD_SUCCESS,
     APP_TASK_LAST_SUCCESS,

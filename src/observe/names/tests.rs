@@ -6,6 +6,7 @@ use super::*;
 fn a_name_says_who_counts_and_in_which_unit() {
     let rooms = [
         "edge",
+        "control",
         "fleet",
         "upstream",
         "placement",

@@ -191,7 +191,7 @@ fn quote(out: &mut String, value: &str) {
 }
 
 /// As much of a text as is kept, and what stands for the rest.
-fn bounded(value: &str) -> (&str, &'static str) {
+pub(super) fn bounded(value: &str) -> (&str, &'static str) {
     let end = value.floor_char_boundary(TEXT_LIMIT);
     match value.split_at_checked(end) {
         Some((kept, rest)) if !rest.is_empty() => (kept, "..."),

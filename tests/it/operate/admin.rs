@@ -16,7 +16,7 @@ fn admin(balancer: &Balancer) -> Target {
     let out: serde_json::Value =
         serde_json::from_str(balancer.process.stdout().trim_end()).unwrap();
     let address = out["admin"].as_str().unwrap().parse().unwrap();
-    Target::plain(address, "admin")
+    Target::local(address)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,7 +56,7 @@ async fn several_pages_come_over_one_connection_and_leave_no_record() {
     let mut connection = admin.connect().await.unwrap();
     for path in ["/livez", "/metrics", "/nodes", "/readyz"] {
         let request = Request::get(path).header("Connection", "keep-alive");
-        connection.write(&request.bytes("admin")).await.unwrap();
+        connection.write(&request.bytes("localhost")).await.unwrap();
         connection.answer("GET").await.unwrap().expect(200);
     }
     drop(connection);

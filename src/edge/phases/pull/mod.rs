@@ -57,6 +57,9 @@ impl Edge {
                 Action::Start { length } => {
                     lost_node = None;
                     begun(exchange);
+                    if let Some(transfer) = exchange.shown.transfer() {
+                        transfer.expect(length);
+                    }
                     let head = self.head(session, exchange, present.as_ref(), Some(length))?;
                     write(session, exchange, head).await?;
                     next(session, &mut present).await
@@ -308,6 +311,7 @@ impl Edge {
         let size = part.1;
         exchange.progress = Instant::now();
         exchange.bytes_out += size;
+        exchange.shown.passed(size);
         self.metrics.carried(Direction::Out, size);
         if let Some(current) = &mut exchange.current {
             current.in_flight.passed(size);

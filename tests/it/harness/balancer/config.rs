@@ -82,6 +82,18 @@ impl Config {
         self
     }
 
+    /// The first token of the admin listener, if it wants one.
+    pub fn token(&self) -> Option<String> {
+        let file = self.tables.get("admin")?.get("token_file")?.as_str()?;
+        let text = std::fs::read_to_string(file).ok()?;
+        let line = text.lines().next()?;
+        Some(
+            line.split_once(':')
+                .map_or(line, |(_, token)| token)
+                .to_owned(),
+        )
+    }
+
     /// Sets a key of the first https listener.
     pub fn set_listener(&mut self, key: &str, value: impl Into<Value>) -> &mut Self {
         self.listeners[0].insert(key.to_owned(), value.into());

@@ -206,10 +206,27 @@ impl Balancer {
 
     /// A page of its admin listener.
     pub async fn admin(&self, path: &str) -> Answer {
-        let address = self.ready["admin"].as_str().unwrap().parse().unwrap();
-        Target::plain(address, "admin")
-            .send(Request::get(path))
-            .await
+        self.desk().send(self.shown(Request::get(path))).await
+    }
+
+    /// Its admin listener.
+    pub fn desk(&self) -> Target {
+        Target::local(self.ready["admin"].as_str().unwrap().parse().unwrap())
+    }
+
+    /// Tells its admin listener to change something.
+    pub async fn order(&self, method: &str, path: &str, body: Value) -> Answer {
+        let order = Request::new(method, path).header("Content-Type", "application/json");
+        let order = self.shown(order.body(body.to_string()));
+        self.desk().send(order).await
+    }
+
+    /// The request with the first token of its admin listener, if it wants one.
+    fn shown(&self, request: Request) -> Request {
+        match self.config.token() {
+            Some(token) => request.bearer(&token),
+            None => request,
+        }
     }
 
     /// The value of a metric line that begins with this name and labels, such as

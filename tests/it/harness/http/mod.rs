@@ -36,6 +36,11 @@ impl Target {
         }
     }
 
+    /// A listener of this machine, by its address.
+    pub fn local(address: SocketAddr) -> Self {
+        Self::plain(address, &address.to_string())
+    }
+
     pub fn tls(address: SocketAddr, authority: &str, tls: Arc<rustls::ClientConfig>) -> Self {
         Self {
             address,

@@ -7,6 +7,7 @@ use crate::fleet::health::{
     Component, Observation, Part, PartState, Ping, Report, Settings, Unreachable,
 };
 use crate::fleet::node::{Duty, Listing, NodeId};
+use crate::fleet::orders::Stamp;
 use crate::observe::names::METRICS;
 use crate::observe::status::Stage;
 
@@ -25,7 +26,7 @@ fn fleet(now: Instant) -> Arc<Fleet> {
 }
 
 struct Bench {
-    admin: Admin,
+    admin: Views,
     fleet: Arc<Fleet>,
     now: Instant,
 }
@@ -38,7 +39,7 @@ impl Bench {
         readiness.enter(Stage::Serving);
         let shown = Arc::clone(&fleet);
         let metrics = Arc::new(Metrics::new("1.2.3"));
-        let admin = Admin::new(
+        let admin = Views::new(
             metrics,
             move || Arc::clone(&shown),
             readiness,
@@ -48,10 +49,15 @@ impl Bench {
     }
 
     fn get(&self, path: &str) -> (u16, String) {
-        let response = self.admin.answer(&Method::GET, path, self.now);
+        let answer = match path {
+            "/readyz" => self.admin.readyz(self.now),
+            "/metrics" => self.admin.metrics(self.now),
+            "/nodes" => self.admin.nodes(self.now),
+            name => self.admin.node(name, self.now).unwrap(),
+        };
         (
-            response.status().as_u16(),
-            String::from_utf8(response.into_body()).unwrap(),
+            answer.status.as_u16(),
+            String::from_utf8(answer.body).unwrap(),
         )
     }
 
@@ -71,7 +77,6 @@ fn alive_is_not_ready() {
     let mut bench = Bench::serving();
     assert_eq!(bench.get("/readyz"), (200, "ready\n".to_owned()));
     bench.lose_all();
-    assert_eq!(bench.get("/livez").0, 200);
     let (status, why) = bench.get("/readyz");
     assert_eq!(status, 503);
     assert!(why.starts_with("no node is up"), "{why}");
@@ -81,7 +86,7 @@ fn alive_is_not_ready() {
 fn only_a_process_that_serves_is_ready() {
     let bench = Bench::serving();
     for stage in [Stage::Starting, Stage::Stopping] {
-        bench.admin.readiness.enter(stage);
+        bench.admin.readiness().enter(stage);
         assert_eq!(bench.get("/readyz").0, 503, "{stage:?}");
     }
 }
@@ -146,7 +151,7 @@ fn a_component_is_well_only_when_all_its_parts_are() {
 }
 
 #[test]
-fn the_metrics_page_shows_only_declared_names_with_their_help() {
+fn the_numbers_page_shows_only_declared_names_with_their_help() {
     let bench = Bench::serving();
     let (_, page) = bench.get("/metrics");
     let helps: Vec<_> = page
@@ -168,15 +173,19 @@ fn the_metrics_page_shows_only_declared_names_with_their_help() {
 }
 
 #[test]
-fn other_methods_and_pages_are_refused() {
+fn a_node_that_is_off_is_told_as_such_and_has_no_part_in_anything() {
     let bench = Bench::serving();
-    let now = bench.now;
-    let post = bench.admin.answer(&Method::POST, "/nodes", now);
-    assert_eq!(post.status(), StatusCode::METHOD_NOT_ALLOWED);
-    assert_eq!(post.headers()[ALLOW], "GET, HEAD");
-    assert_eq!(bench.get("/").0, 404);
-    assert_eq!(bench.get("/metrics/").0, 404);
-    let head = bench.admin.answer(&Method::HEAD, "/livez", now);
-    assert!(head.body().is_empty());
-    assert_eq!(head.headers()[CONTENT_LENGTH], "6");
+    let node = &bench.fleet.nodes()[0];
+    let stamp = Stamp {
+        by: "token ann".to_owned(),
+        at: 7,
+    };
+    node.order_duty(Duty::Off, stamp);
+    let (_, page) = bench.get("harbor-1");
+    let page: Value = serde_json::from_str(&page).unwrap();
+    assert_eq!(page["duty"], "off");
+    assert_eq!(page["orders"]["duty"]["by"], "token ann");
+    assert_eq!(page["orders"]["duty"]["at"], 7);
+    let (_, page) = bench.get("/metrics");
+    assert!(page.contains("pilotage_fleet_node_up{node=\"harbor-1\",traffic=\"pull\"} 0\n"));
 }
