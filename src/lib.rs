@@ -28,7 +28,7 @@
 //! control: settings route host answer access tokens* views* desk*
 //! config: mod* file table kind notes check problem unit settings
 //! app: mod* assemble* desk* keys* maintenance* sockets* reload* rotate* task* probes* drain* handover* traces*
-//! cli: mod* run* upgrade* check* health* doctor* doctor/catalog doctor/finding doctor/release doctor/said doctor/told doctor/judge doctor/render
+//! cli: mod* run* upgrade* check* control* papers* health* doctor* doctor/catalog doctor/finding doctor/release doctor/said doctor/told doctor/judge doctor/render
 //! <!-- /rooms -->
 //!
 //! # The walk of a request

@@ -8,8 +8,10 @@
 //! *finding* is something wrong in the world, with evidence and a remedy.
 
 mod check;
+mod control;
 mod doctor;
 mod health;
+mod papers;
 mod run;
 mod upgrade;
 
@@ -17,7 +19,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::config::Problem;
 
@@ -41,6 +43,22 @@ enum Verb {
     Health(health::Question),
     /// Asks the nodes, Redis and this machine what is wrong, and says how to mend it
     Doctor(doctor::DoctorOptions),
+    /// Lists the nodes of the running pilotage, drains them, switches them off and on, weighs them
+    Nodes(control::NodesOptions),
+    /// Refuses pushes that begin, with a message, while running uploads and pulls go on
+    Maintenance(control::MaintenanceOptions),
+    /// Tells what became of a request: why this node, what was tried, what was rescued
+    Explain(control::ExplainOptions),
+    /// Lists pushes and pulls that are under way, with their progress
+    Transfers(control::Asking),
+    /// Has the running pilotage read its configuration again, as SIGHUP does, and tells what came of it
+    Reload(control::Asking),
+    /// Changes what the log of the running pilotage lets through, until its next reload
+    Log(control::LogOptions),
+    /// Prints a script that completes these commands in a shell
+    Completions(papers::Completions),
+    /// Writes the manual pages of these commands into a folder
+    Man(papers::Man),
 }
 
 #[derive(Debug, Args)]
@@ -63,6 +81,14 @@ pub fn main() -> ExitCode {
         Verb::Check(options) => check::check(&options),
         Verb::Health(options) => health::health(&options),
         Verb::Doctor(options) => doctor::doctor(&options),
+        Verb::Nodes(options) => control::nodes(&options),
+        Verb::Maintenance(options) => control::maintenance(&options),
+        Verb::Explain(options) => control::explain(&options),
+        Verb::Transfers(asking) => control::transfers(&asking),
+        Verb::Reload(asking) => control::reload(&asking),
+        Verb::Log(options) => control::log(&options),
+        Verb::Completions(options) => papers::completions(Command::command(), &options),
+        Verb::Man(options) => papers::man(Command::command(), &options),
     }
 }
 
@@ -92,9 +118,7 @@ fn complain(line: &str) {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
-    use super::Command;
+    use super::*;
 
     #[test]
     fn every_command_line_is_well_formed() {
