@@ -10,6 +10,7 @@
 
 mod bed;
 mod clients;
+mod control;
 mod core_recordings;
 mod direct;
 mod doctor;
