@@ -23,7 +23,7 @@ use crate::spool::settings::WhenFull;
 use crate::upload::driver::{Body, Ended, Reply, carry};
 use crate::upload::elsewhere::{Gone, is_unknown, meet};
 use crate::upload::takeover::{Action, Protection, Refusal, Session as Held, Step, Takeover};
-use crate::upload::transfer::{Carried, Transfer};
+use crate::upload::transfer::{Carried, Shared, Transfer};
 
 use super::super::answer;
 use super::super::exchange::{Current, Ended as Answered, Exchange};
@@ -44,13 +44,9 @@ impl Edge {
         exchange: &mut Exchange,
         upload: Upload,
     ) -> Result<bool> {
-        let now = Instant::now().into_std();
         let (upload, held) = self.meet(exchange, upload).await;
         let upload = &upload;
-        let begin = || Transfer::begin(upload, self.spools.open());
-        let Some(shared) = self.transfers.enter(&upload.session, now, begin) else {
-            exchange.rescued.unprotected = Some(Unprotected::TooMany);
-            self.metrics.upload_unprotected(Unprotected::TooMany);
+        let Some(shared) = self.enter(exchange, upload) else {
             return Ok(false);
         };
         let mut transfer = shared.lock().await;
@@ -108,6 +104,19 @@ impl Edge {
         drop(transfer);
         self.show_uploads();
         done
+    }
+
+    /// Takes the upload among those that run, unless there are too many.
+    fn enter(&self, exchange: &mut Exchange, upload: &Upload) -> Option<Shared> {
+        let now = Instant::now().into_std();
+        let begin = || Transfer::begin(upload, self.spools.open());
+        let entered = self.transfers.enter(&upload.session, now, begin);
+        if entered.is_none() {
+            exchange.rescued.unprotected = Some(Unprotected::TooMany);
+            self.metrics.upload_unprotected(Unprotected::TooMany);
+        }
+        self.metrics.uploads(self.transfers.count());
+        entered
     }
 
     /// The client reads what the request came to, unless it is ours to say.

@@ -201,6 +201,8 @@ async fn transfers_are_told_with_their_progress_while_they_run() {
         (&json!("lab/app"), &json!(blob))
     );
     let pushed = look("push", 0).await;
+    let running = front.balancer.metric("pilotage_upload_running").await;
+    assert_eq!(running, Some(1.0), "counted from its first byte");
     assert_eq!(
         (&pushed["total"], &pushed["method"]),
         (&Value::Null, &json!("PATCH"))
