@@ -58,7 +58,7 @@ use crate::upstream::live::Live;
 use crate::upstream::peer::TargetError;
 
 pub use self::handover::Beginning;
-use self::handover::{Giving, HandoverError, Taken, check_place, take};
+use self::handover::{Giving, HandoverError, Ordered, Taken, check_place, take};
 use self::sockets::Sockets;
 
 /// pilotage cannot start, or cannot go on.
@@ -184,7 +184,9 @@ async fn serve(
         sealing,
         running: settings.clone(),
     };
-    if taken.is_some() {
+    if let Some(taken) = &taken {
+        let fleet = &parts.snapshot.load().fleet;
+        taken.ordered().keep_to(fleet, &parts.maintenance);
         probes::first_word(&parts).await?;
     }
     let mut doors = JoinSet::new();
@@ -221,8 +223,11 @@ fn stand_ready(
     let Some(upgrade) = &parts.running.upgrade else {
         return Ok(None);
     };
+    let (snapshot, maintenance) = (Arc::clone(&parts.snapshot), Arc::clone(&parts.maintenance));
+    let ordered = move || Ordered::of(&snapshot.load().fleet, &maintenance);
+    let keys = parts.sealing.unkept();
     match (
-        Giving::open(&upgrade.socket, lent, parts.sealing.unkept()),
+        Giving::open(&upgrade.socket, lent, keys, ordered),
         beginning,
     ) {
         (Ok(giving), _) => Ok(Some(giving)),

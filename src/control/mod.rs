@@ -2,7 +2,8 @@
 //!
 //! The pages of the admin listener, on an address that clients cannot reach: probes, metrics, and a versioned JSON
 //! API whose description is `conf/openapi.json`. What is changed here stands beside the configuration: it survives a
-//! reload, ends with the process, and is logged with who said it. Nothing that is changed interrupts a transfer.
+//! reload and an upgrade, ends with a restart, and is logged with who said it. Nothing that is changed interrupts a
+//! transfer.
 //!
 //! The room decides who may ask and what the question means. It never touches a transfer, never writes the
 //! operator's file, and never shows a token or a credential.

@@ -1,13 +1,14 @@
 //! What an operator orders about a node while pilotage runs.
 //!
-//! An order stands beside the file: it wins over what the file says, survives a reload, and ends with the process.
+//! An order stands beside the file: it wins over what the file says, survives a reload, and ends with the process,
+//! unless that hands its sockets over to another.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::node::Duty;
 
 /// Who ordered something, and when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     pub by: String,
     /// Seconds since 1970.
@@ -15,7 +16,7 @@ pub struct Stamp {
 }
 
 /// One order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order<T> {
     pub value: T,
     #[serde(flatten)]
@@ -23,7 +24,7 @@ pub struct Order<T> {
 }
 
 /// All orders about one node that are in force.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Orders {
     pub duty: Option<Order<Duty>>,
     pub weight: Option<Order<u32>>,

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use crate::affinity::token::Key;
 
 use super::message::{Message, Offer, Purpose, hear, say};
+use super::ordered::Ordered;
 use super::place::Bound;
 use super::{HandoverError, VERSION};
 
@@ -34,11 +35,11 @@ impl Lent {
 }
 
 /// What stands ready for whoever comes after us.
-#[derive(Debug)]
 pub(in crate::app) struct Giving {
     place: Bound,
     lent: Lent,
     keys: Vec<Key>,
+    ordered: Box<dyn Fn() -> Ordered + Send + Sync>,
 }
 
 /// Somebody else serves, and waits to hear that we do not any more.
@@ -54,14 +55,21 @@ impl Released {
 }
 
 impl Giving {
-    /// Takes its place at `path`; `keys` are those that no file holds.
+    /// Takes its place at `path`; `keys` are those that no file holds, `ordered` says what operators want by then.
     pub(in crate::app) fn open(
         path: &Path,
         lent: Lent,
         keys: Vec<Key>,
+        ordered: impl Fn() -> Ordered + Send + Sync + 'static,
     ) -> Result<Self, HandoverError> {
         let place = Bound::new(path)?;
-        Ok(Self { place, lent, keys })
+        let ordered = Box::new(ordered);
+        Ok(Self {
+            place,
+            lent,
+            keys,
+            ordered,
+        })
     }
 
     /// Offers the sockets to one process after the other, until one of them serves.
@@ -105,6 +113,7 @@ impl Giving {
             version: VERSION,
             sockets: self.lent.sockets.iter().map(|(one, _)| *one).collect(),
             keys: self.keys.iter().map(Key::encode).collect(),
+            ordered: (self.ordered)(),
         });
         let late = |_| std::io::Error::from(std::io::ErrorKind::TimedOut);
         timeout(ANSWER, say(stream, &offer, &sockets))

@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
+use super::ordered::Ordered;
+
 /// One thing that one side says.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "snake_case")]
@@ -47,6 +49,7 @@ pub(super) struct Offer {
     pub(super) sockets: Vec<Purpose>,
     /// Keys of upload tokens that no file holds, as lines of a key file.
     pub(super) keys: Vec<String>,
+    pub(super) ordered: Ordered,
 }
 
 impl fmt::Debug for Offer {

@@ -3,7 +3,7 @@
 //! ```text
 //!   the process that serves                         the one that comes after it (`run --upgrade`)
 //!        | <------------------ connects to the upgrade socket ----------------- |
-//!        | --- offer: sockets with their addresses, keys that no file has ----> |
+//!        | --- offer: sockets with their addresses, keys and orders of no file -> |
 //!        |                        certificates, Redis, first probes: it is ready, and serves
 //!        | <----------------------------- serving ----------------------------- |
 //!   takes nobody in any more                                                    |
@@ -15,6 +15,7 @@
 
 mod giving;
 mod message;
+mod ordered;
 mod place;
 mod taking;
 
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 
 pub(super) use self::giving::{Giving, Lent, Released};
 pub(super) use self::message::Purpose;
+pub(super) use self::ordered::Ordered;
 pub(super) use self::place::check as check_place;
 pub(super) use self::taking::{Taken, take};
 

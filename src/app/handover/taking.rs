@@ -12,6 +12,7 @@ use crate::config::Upgrade;
 use crate::edge::listen::Inherited;
 
 use super::message::{Message, Offer, Purpose, hear, say};
+use super::ordered::Ordered;
 use super::{Beginning, HandoverError, VERSION};
 
 /// What came over from the process that serves until now.
@@ -21,6 +22,7 @@ pub(in crate::app) struct Taken {
     clients: Inherited,
     admin: Inherited,
     keys: Vec<Key>,
+    ordered: Ordered,
 }
 
 /// Asks the running process for its sockets, when that is how we begin.
@@ -67,6 +69,7 @@ impl Taken {
             version,
             sockets: purposes,
             keys,
+            ordered,
         } = offer;
         if version != VERSION {
             return Err(HandoverError::Version { version });
@@ -87,6 +90,7 @@ impl Taken {
             clients,
             admin,
             keys: parse_keys(&keys.join("\n")).unwrap_or_default(),
+            ordered,
         })
     }
 
@@ -99,6 +103,11 @@ impl Taken {
     /// Keys that the other could not keep in a file.
     pub(in crate::app) fn keys(&self) -> &[Key] {
         &self.keys
+    }
+
+    /// What operators ordered there.
+    pub(in crate::app) fn ordered(&self) -> &Ordered {
+        &self.ordered
     }
 
     /// Says that we serve, and waits until the other takes nobody in any more.

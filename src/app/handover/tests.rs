@@ -101,7 +101,7 @@ async fn sockets_and_keys_go_over_and_an_attempt_that_ends_early_changes_nothing
     lent.add(Purpose::Clients(asked), &listener).unwrap();
     lent.add(Purpose::Admin(asked), &desk).unwrap();
     let key = Key::from(std::array::from_fn(|at| u8::try_from(at).unwrap()));
-    let giving = Giving::open(&path, lent, vec![key.clone()]).unwrap();
+    let giving = Giving::open(&path, lent, vec![key.clone()], Ordered::default).unwrap();
     let taking = async {
         let upgrade = upgrade(&path);
         let early = take(Some(&upgrade), Beginning::Upgrade).await.unwrap();

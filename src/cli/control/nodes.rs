@@ -15,7 +15,7 @@ pub(in crate::cli) struct NodesOptions {
     order: Option<Order>,
 }
 
-/// What is ordered. It counts at once, survives a reload, and ends with the process.
+/// What is ordered. It counts at once, survives a reload and an upgrade, and ends with a restart.
 #[derive(Debug, Subcommand)]
 enum Order {
     /// Gives a node nothing new; what runs there ends there, sessions of browsers move

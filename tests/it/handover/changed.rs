@@ -31,3 +31,42 @@ async fn an_upgrade_opens_and_closes_ports_and_changes_what_needs_a_restart() {
     load.finish_without_failure().await;
     assert!(old.ended(GONE).await.success());
 }
+
+/// A node that somebody has taken out does not come back because pilotage got a new release.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_operators_ordered_goes_over_to_the_new_process() {
+    let mut front = front(3, |_| ()).await;
+    for (method, path, body) in [
+        ("POST", "/v1/nodes/node-1/drain", json!({})),
+        ("PUT", "/v1/nodes/node-2/weight", json!({ "weight": 7 })),
+        (
+            "PUT",
+            "/v1/maintenance",
+            json!({ "on": true, "message": "back at 18:00" }),
+        ),
+    ] {
+        front.balancer.order(method, path, body).await.expect(200);
+    }
+    let before = front.balancer.admin("/v1/nodes").await.expect(200).json();
+    let mut old = front.balancer.upgrade().await;
+    let after = front.balancer.admin("/v1/nodes").await.expect(200).json();
+    for (node, (duty, weight)) in [("draining", 100), ("active", 7), ("active", 100)]
+        .into_iter()
+        .enumerate()
+    {
+        let (before, after) = (&before["nodes"][node], &after["nodes"][node]);
+        assert_eq!(
+            (&after["duty"], &after["weight"]),
+            (&json!(duty), &json!(weight))
+        );
+        assert_eq!(after["orders"], before["orders"], "who, and when");
+    }
+    let start = Request::new("POST", "/v2/lab/app/blobs/uploads/");
+    let refused = front.h1().send(start).await.expect(503);
+    assert!(
+        refused.text().contains("back at 18:00"),
+        "{}",
+        refused.text()
+    );
+    assert!(old.ended(GONE).await.success());
+}
