@@ -55,13 +55,15 @@ impl Findings {
         self.lock().misfits.clear();
     }
 
-    pub(super) fn of(&self, node: &NodeId) -> Vec<&'static str> {
+    /// What does not suit about a node.
+    pub fn of(&self, node: &NodeId) -> Vec<&'static str> {
         let found = self.lock();
         let misfits = found.misfits.get(node);
         misfits.into_iter().flatten().copied().collect()
     }
 
-    pub(super) fn keys(&self) -> Vec<SigningKey> {
+    /// The keys that nodes sign tokens with, as far as seen.
+    pub fn keys(&self) -> Vec<SigningKey> {
         self.lock().keys.clone()
     }
 

@@ -32,7 +32,7 @@ pub enum Which {
 }
 
 /// One request that has ended.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Remembered {
     pub request_id: String,
     /// Seconds since 1970.

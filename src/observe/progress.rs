@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use serde::Serialize;
@@ -18,6 +18,8 @@ pub struct Progress(Arc<Mutex<Running>>);
 struct Running {
     next: u64,
     transfers: BTreeMap<u64, Arc<Transfer>>,
+    /// Bytes that each node has carried of transfers that are over, or that went on elsewhere.
+    carried: BTreeMap<NodeId, u64>,
 }
 
 /// What is known of a transfer when it begins.
@@ -49,10 +51,19 @@ pub enum Way {
 pub struct Transfer {
     about: Beginning,
     done: AtomicU64,
+    carrier: Mutex<Carrier>,
     /// Zero as long as it is not known.
     total: AtomicU64,
     takeovers: AtomicU32,
-    node: Mutex<Option<NodeId>>,
+}
+
+/// Who carries a transfer, and who did before.
+#[derive(Debug, Default)]
+struct Carrier {
+    node: Option<NodeId>,
+    /// Bytes that had passed when this one began.
+    from: u64,
+    before: BTreeMap<NodeId, u64>,
 }
 
 /// Keeps a transfer among those that are under way until it is dropped.
@@ -88,10 +99,13 @@ impl Progress {
     pub fn begin(&self, about: Beginning) -> Underway {
         let transfer = Arc::new(Transfer {
             done: AtomicU64::new(about.done),
+            carrier: Mutex::new(Carrier {
+                from: about.done,
+                ..Carrier::default()
+            }),
             about,
             total: AtomicU64::new(0),
             takeovers: AtomicU32::new(0),
-            node: Mutex::new(None),
         });
         let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let number = running.next;
@@ -111,6 +125,16 @@ impl Progress {
         drop(running);
         all.iter().map(|one| one.summary(now)).collect()
     }
+
+    /// Bytes of transfers that each node has carried so far.
+    pub fn carried(&self) -> BTreeMap<NodeId, u64> {
+        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (all, mut carried) = (running.transfers.values(), running.carried.clone());
+        for transfer in all {
+            transfer.add_carried(&mut carried);
+        }
+        carried
+    }
 }
 
 impl Transfer {
@@ -127,7 +151,9 @@ impl Transfer {
 
     /// This node carries it from now on.
     pub fn on(&self, node: &NodeId) {
-        *self.node.lock().unwrap_or_else(PoisonError::into_inner) = Some(node.clone());
+        let mut carrier = self.carrier();
+        carrier.settle(self.done.load(Ordering::Relaxed));
+        carrier.node = Some(node.clone());
     }
 
     /// Another node went on with it.
@@ -135,9 +161,20 @@ impl Transfer {
         self.takeovers.fetch_add(1, Ordering::Relaxed);
     }
 
+    fn add_carried(&self, carried: &mut BTreeMap<NodeId, u64>) {
+        let mut carrier = self.carrier();
+        carrier.settle(self.done.load(Ordering::Relaxed));
+        for (node, bytes) in &carrier.before {
+            *carried.entry(node.clone()).or_default() += bytes;
+        }
+    }
+
+    fn carrier(&self) -> MutexGuard<'_, Carrier> {
+        self.carrier.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn summary(&self, now: Instant) -> TransferSummary {
         let total = self.total.load(Ordering::Relaxed);
-        let node = self.node.lock().unwrap_or_else(PoisonError::into_inner);
         let about = &self.about;
         TransferSummary {
             request_id: about.request_id.clone(),
@@ -147,11 +184,22 @@ impl Transfer {
             repo: about.repo.clone(),
             reference: about.reference.clone(),
             session: about.session.clone(),
-            node: node.clone(),
+            node: self.carrier().node.clone(),
             takeovers: self.takeovers.load(Ordering::Relaxed),
             bytes: self.done.load(Ordering::Relaxed),
             total: (total > 0).then_some(total),
             seconds: now.saturating_duration_since(about.started).as_secs_f64(),
+        }
+    }
+}
+
+impl Carrier {
+    /// What has passed since the last time counts for whoever carries it now.
+    fn settle(&mut self, done: u64) {
+        if let Some(node) = &self.node {
+            let more = done.saturating_sub(self.from);
+            *self.before.entry(node.clone()).or_default() += more;
+            self.from = done;
         }
     }
 }
@@ -167,6 +215,7 @@ impl Drop for Underway {
     fn drop(&mut self) {
         let mut running = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
         running.transfers.remove(&self.number);
+        self.transfer.add_carried(&mut running.carried);
     }
 }
 
@@ -208,7 +257,22 @@ mod tests {
         assert_eq!(shown.takeovers, 1);
         assert_eq!(shown.node.unwrap().as_str(), "harbor-1");
         assert!((shown.seconds - 3.0).abs() < 0.001);
+        let carried = |node: &str| {
+            let carried = progress.carried();
+            carried.get(&NodeId::parse(node).unwrap()).copied()
+        };
+        assert_eq!(
+            carried("harbor-1"),
+            Some(20),
+            "earlier requests carried the rest"
+        );
+        transfer.on(&NodeId::parse("harbor-2").unwrap());
+        transfer.passed(7);
         drop(underway);
         assert!(progress.summaries(started).is_empty());
+        assert_eq!(
+            (carried("harbor-1"), carried("harbor-2")),
+            (Some(20), Some(7))
+        );
     }
 }

@@ -34,6 +34,12 @@ impl Rescues {
         last.push_back(rescue);
     }
 
+    /// All of them, newest first.
+    pub(super) fn latest(&self) -> Vec<Rescue> {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.iter().rev().cloned().collect()
+    }
+
     /// A line for each, newest first.
     pub(super) fn lines(&self, now: Instant) -> Vec<String> {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);

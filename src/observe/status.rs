@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::findings::{Findings, SigningKey};
 use super::labels::{Label, SharedState};
 use super::metrics::Metrics;
+use super::rescues::Rescue;
 use crate::fleet::health::{Component, Traffic};
 use crate::fleet::node::{Node, NodeSummary};
 use crate::fleet::view::{Fleet, Rank};
@@ -191,6 +192,11 @@ impl Metrics {
     /// The transfers that others went on with last, newest first, a line for each.
     pub fn last_rescues(&self, now: Instant) -> Vec<String> {
         self.rescues.lines(now)
+    }
+
+    /// The transfers that others went on with last, newest first.
+    pub fn rescued(&self) -> Vec<Rescue> {
+        self.rescues.latest()
     }
 
     /// Brings the gauges of the fleet up to date. Nodes that are gone disappear; two calls at one

@@ -30,6 +30,11 @@ impl<L: Label> Counters<L> {
         }
     }
 
+    /// All values together.
+    pub(in crate::observe) fn all(&self) -> u64 {
+        self.children.iter().map(IntCounter::get).sum()
+    }
+
     pub(in crate::observe) fn of(&self, value: L) -> &IntCounter {
         self.children
             .get(value.position())

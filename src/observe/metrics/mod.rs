@@ -4,6 +4,7 @@
 //! whose labels are fixed exist from the start, so that a first failure is a rise from zero.
 
 pub(super) mod family;
+pub mod numbers;
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
