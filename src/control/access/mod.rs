@@ -7,6 +7,8 @@
 
 use std::net::IpAddr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
 use ring::digest::{SHA256, digest};
@@ -129,7 +131,8 @@ impl std::fmt::Debug for Tokens {
 /// Says who asks, or why he is not let in.
 pub fn admit(guarding: &Guarding, caller: &Caller<'_>, intent: Intent) -> Result<String, Denied> {
     let who = identify(guarding, caller)?;
-    if is_foreign(caller.headers) {
+    let followed = intent == Intent::Read && is_followed(caller.headers);
+    if is_foreign(caller.headers) && !followed {
         return Err(Denied::ForeignPage);
     }
     if intent == Intent::Change && !is_json(caller.headers) {
@@ -148,9 +151,9 @@ fn identify(guarding: &Guarding, caller: &Caller<'_>) -> Result<String, Denied> 
             if let Some(subject) = &caller.certificate {
                 return Ok(format!("certificate {subject}"));
             }
-            match bearer(caller.headers) {
+            match token(caller.headers) {
                 None => Err(Denied::Unknown),
-                Some(token) => match tokens.owner(token) {
+                Some(token) => match tokens.owner(&token) {
                     Some(name) => Ok(format!("token {name}")),
                     None => Err(Denied::WrongToken),
                 },
@@ -159,12 +162,20 @@ fn identify(guarding: &Guarding, caller: &Caller<'_>) -> Result<String, Denied> 
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// The token that is shown: as itself by a program, as a password by a browser, with any name.
+fn token(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then_some(token.trim())
+    let (scheme, rest) = value.split_once(' ')?;
+    let rest = rest.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(rest.to_owned());
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let pair = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
+    let (_, password) = pair.split_once(':')?;
+    Some(password.to_owned())
 }
 
 /// Whether a page of another site made the browser send this.
@@ -177,6 +188,12 @@ fn is_foreign(headers: &HeaderMap) -> bool {
         authority != Some(host)
     });
     site || origin
+}
+
+/// Whether somebody follows a link to here: his browser shows the page to nobody but him.
+fn is_followed(headers: &HeaderMap) -> bool {
+    let is = |name: &str, value: &str| headers.get(name).is_some_and(|found| found == value);
+    is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document")
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

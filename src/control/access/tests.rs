@@ -53,7 +53,8 @@ fn a_name_that_anybody_can_point_here_is_refused_where_nobody_needs_a_credential
 fn only_a_whole_and_right_token_is_let_in() {
     let cases = [
         (None, Denied::Unknown),
-        (Some("Basic YTpi".to_owned()), Denied::Unknown),
+        (Some("Digest YTpi".to_owned()), Denied::Unknown),
+        (Some("Basic !".to_owned()), Denied::Unknown),
         (Some("Bearer ".to_owned()), Denied::WrongToken),
         (Some(format!("Bearer {}", &TOKEN[1..])), Denied::WrongToken),
         (Some(format!("Bearer {TOKEN}0")), Denied::WrongToken),
@@ -134,4 +135,42 @@ fn a_list_of_tokens_is_read_line_by_line_and_never_quoted() {
     assert_eq!(tokens.owner(&format!("{TOKEN}x")), Some(NAMELESS));
     assert!(!format!("{tokens:?}").contains(TOKEN));
     assert_eq!(first_token(&two), Some(TOKEN));
+}
+
+#[test]
+fn a_browser_shows_the_token_as_a_password_with_any_name() {
+    let shown = |pair: &str| {
+        let known = format!("Basic {}", STANDARD.encode(pair));
+        ask(
+            &guarded(),
+            &[("host", "x"), ("authorization", &known)],
+            Intent::Read,
+        )
+    };
+    assert_eq!(shown(&format!("me:{TOKEN}")).unwrap(), "token ann");
+    assert_eq!(shown(&format!(":{TOKEN}")).unwrap(), "token ann");
+    assert_eq!(shown("me:wrong").unwrap_err(), Denied::WrongToken);
+    assert_eq!(
+        shown(TOKEN).unwrap_err(),
+        Denied::Unknown,
+        "a name alone is none"
+    );
+}
+
+#[test]
+fn a_link_to_the_page_may_stand_elsewhere_and_a_change_may_not() {
+    let followed = [
+        ("host", "127.0.0.1:9090"),
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-dest", "document"),
+        ("content-type", "application/json"),
+    ];
+    assert!(ask(&Guarding::Open, &followed, Intent::Read).is_ok());
+    let denied = ask(&Guarding::Open, &followed, Intent::Change).unwrap_err();
+    assert_eq!(denied, Denied::ForeignPage);
+    let mut framed = followed;
+    framed[3].1 = "iframe";
+    let denied = ask(&Guarding::Open, &framed, Intent::Read).unwrap_err();
+    assert_eq!(denied, Denied::ForeignPage);
 }
