@@ -25,7 +25,7 @@
 //! download: goal facts takeover settings proof
 //! upload: takeover answer elsewhere manifest driver* transfer*
 //! edge: settings guarded host scan oddity plan fault lost maintenance shown* connection* exchange* snapshot gate* lookout* phases* answer* accept* deadline* readahead* entrance* listen* tls*
-//! control: settings route host answer access tokens* views* desk*
+//! control: settings route host answer access page tokens* views* desk*
 //! config: mod* file table kind notes check problem unit settings
 //! app: mod* assemble* desk* keys* maintenance* sockets* reload* rotate* task* probes* drain* handover* traces*
 //! cli: mod* run* upgrade* check* control* papers* health* doctor* doctor/catalog doctor/finding doctor/release doctor/said doctor/told doctor/judge doctor/render

@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use crate::config::Settings;
+use crate::control::desk::display::Display;
 use crate::control::desk::{Desk, ReloadOrder, Views};
 use crate::control::tokens::{self, Keeper};
 use crate::edge::entrance::{Apart, Doors, Phase};
@@ -24,6 +25,8 @@ pub(super) struct Reception {
     pub(super) keeper: Keeper,
     /// Its certificate, where it has one.
     pub(super) store: Option<Arc<CertificateStore>>,
+    /// What the page is drawn from.
+    pub(super) display: Arc<Display>,
     /// Where orders to reload arrive.
     pub(super) reloads: mpsc::Receiver<ReloadOrder>,
 }
@@ -32,7 +35,7 @@ pub(super) struct Reception {
 pub(super) fn prepare(
     settings: &Settings,
     edge: &Edge,
-    readiness: &Arc<Readiness>,
+    (readiness, store): (&Arc<Readiness>, &Arc<CertificateStore>),
 ) -> Result<(Desk, Apart, Reception), AppError> {
     let snapshot = Arc::clone(&edge.snapshot);
     let views = Views::new(
@@ -44,6 +47,11 @@ pub(super) fn prepare(
     let (sender, reloads) = mpsc::channel(RELOADS);
     let guarding = tokens::guarding(&settings.admin)?;
     let keeper: Keeper = Arc::new(ArcSwap::from_pointee(guarding));
+    let display = Arc::new(Display::new(
+        Arc::clone(&edge.snapshot),
+        Arc::clone(store),
+        (Arc::clone(&edge.metrics), edge.progress.clone()),
+    ));
     let desk = Desk {
         views,
         keeper: Arc::clone(&keeper),
@@ -56,11 +64,13 @@ pub(super) fn prepare(
         log: edge.log.clone(),
         shared: edge.shared.clone(),
         reloads: sender,
+        display: Arc::clone(&display),
     };
-    let (apart, store) = secured(settings)?;
+    let (apart, own_store) = secured(settings)?;
     let reception = Reception {
         keeper,
-        store,
+        store: own_store,
+        display,
         reloads,
     };
     Ok((desk, apart, reception))

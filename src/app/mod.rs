@@ -162,7 +162,7 @@ async fn serve(
     let aside = (&metrics, &log, tracer);
     let edge = edge(&settings, &snapshot, shared.clone(), aside);
     let running = Arc::clone(&edge.running);
-    let (desk, apart, reception) = desk::prepare(&settings, &edge, &readiness)?;
+    let (desk, apart, reception) = desk::prepare(&settings, &edge, (&readiness, &store))?;
     let mut background = JoinSet::new();
     task::spawn_until(&closed, &mut background, sharing.run());
     let mut parts = Parts {

@@ -25,6 +25,12 @@ use super::{AppError, Parts, assemble, keys};
 
 /// Reads the operator's file again. A good one counts from the next request on; a bad one changes nothing.
 pub(super) async fn reload(parts: &mut Parts) -> Reloaded {
+    let reloaded = read_again(parts).await;
+    parts.reception.display.reloaded(&reloaded);
+    reloaded
+}
+
+async fn read_again(parts: &mut Parts) -> Reloaded {
     let outcome = match load(&parts.path) {
         Ok(settings) => apply(parts, settings).await,
         Err(problems) => Err(problems),

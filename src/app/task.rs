@@ -71,6 +71,7 @@ pub(super) fn spawn_all(parts: &Parts, tasks: &mut JoinSet<()>, stop: &watch::Re
         }
     }));
     spawn_until(stop, tasks, maintenance::follow(parts));
+    spawn_until(stop, tasks, Arc::clone(&parts.reception.display).follow());
     spawn_until(stop, tasks, rotate::reopen(parts.log.clone()));
     let metrics = Arc::clone(&parts.metrics);
     let mut certificates = Certificates::new(parts);

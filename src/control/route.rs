@@ -24,6 +24,18 @@ pub enum Ask {
     Log,
     SetLog,
     OpenApi,
+    Page(Piece),
+}
+
+/// A piece of the page for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Piece {
+    Document,
+    Style,
+    Script,
+    Icon,
+    /// What changes while somebody looks.
+    Events,
 }
 
 /// What keeps a path and a method from being a question.
@@ -45,6 +57,7 @@ impl Ask {
     pub fn parse(method: &Method, path: &str) -> Result<Self, Unfit> {
         let found = ROUTES
             .iter()
+            .chain(PAGE)
             .find_map(|row| Some((row, fits(row.0, path)?)));
         let (Row(_, meanings), name) = found.ok_or(Unfit::NoSuchPage)?;
         let method = if *method == Method::HEAD {
@@ -84,12 +97,13 @@ impl Ask {
             | Self::Request(_)
             | Self::Transfers
             | Self::Log
-            | Self::OpenApi => false,
+            | Self::OpenApi
+            | Self::Page(_) => false,
         }
     }
 }
 
-/// All paths and methods there are, as the description writes them.
+/// All paths and methods for programs, as the description writes them.
 pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
     let methods = |Row(path, meanings): &'static Row| {
         meanings.iter().map(move |(method, _)| (*path, *method))
@@ -159,6 +173,15 @@ const ROUTES: &[Row] = &[
     Row("/v1/openapi.json", &[("GET", |_| Ask::OpenApi)]),
 ];
 
+/// What the browser of somebody who looks asks for.
+const PAGE: &[Row] = &[
+    Row("/", &[("GET", |_| Ask::Page(Piece::Document))]),
+    Row("/page.css", &[("GET", |_| Ask::Page(Piece::Style))]),
+    Row("/page.js", &[("GET", |_| Ask::Page(Piece::Script))]),
+    Row("/page.svg", &[("GET", |_| Ask::Page(Piece::Icon))]),
+    Row("/events", &[("GET", |_| Ask::Page(Piece::Events))]),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,7 +203,7 @@ mod tests {
             "/v1/nodes/a/",
             "/v1/nodes/a/b/drain",
             "/v1/nodes//drain",
-            "/",
+            "/v1/",
         ] {
             assert_eq!(parse("GET", path), Err(Unfit::NoSuchPage), "{path}");
         }

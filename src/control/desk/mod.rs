@@ -2,7 +2,10 @@
 
 mod body;
 mod changes;
+pub mod display;
+mod events;
 mod maintenance;
+mod page;
 mod pages;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -35,6 +38,7 @@ use super::route::{Ask, Unfit};
 use super::settings::NumbersPage;
 use super::tokens::Keeper;
 pub use super::views::Views;
+use display::{Display, Seat};
 
 /// Everything that can be looked at or changed. Put together by `app`.
 #[derive(Debug)]
@@ -51,6 +55,7 @@ pub struct Desk {
     pub log: Log,
     pub shared: Shared,
     pub reloads: mpsc::Sender<ReloadOrder>,
+    pub display: Arc<Display>,
 }
 
 /// An operator wants the file to be read again.
@@ -71,6 +76,13 @@ pub enum Reloaded {
 /// Whoever asks: what he is called in the log.
 struct Operator(String);
 
+/// How a request is answered.
+enum Reply {
+    Whole(Answer),
+    /// With what changes, for as long as somebody looks.
+    Events(Seat),
+}
+
 #[async_trait]
 impl HttpServerApp for Desk {
     async fn process_new_http(
@@ -88,8 +100,10 @@ impl HttpServerApp for Desk {
             connection.begin();
         }
         let peer = connection.as_ref().map(|connection| connection.peer().ip());
-        let answer = self.answer(&mut session, peer).await;
-        let written = write(&mut session, answer).await;
+        let written = match self.reply(&mut session, peer).await {
+            Reply::Whole(answer) => write(&mut session, answer).await,
+            Reply::Events(seat) => self.stream(&mut session, seat, shutdown).await,
+        };
         if let Some(connection) = connection {
             connection.end();
         }
@@ -101,21 +115,21 @@ impl HttpServerApp for Desk {
 }
 
 impl Desk {
-    async fn answer(&self, session: &mut ServerSession, peer: Option<IpAddr>) -> Answer {
-        let answer = self.serve(session, peer).await;
-        let answer = answer.unwrap_or_else(Answer::from);
+    async fn reply(&self, session: &mut ServerSession, peer: Option<IpAddr>) -> Reply {
+        let reply = self.serve(session, peer).await;
+        let reply = reply.unwrap_or_else(|refusal| Reply::Whole(refusal.into()));
         if !session.is_body_done() {
             // What was not read would be taken for the next request.
             session.set_keepalive(None);
         }
-        answer
+        reply
     }
 
     async fn serve(
         &self,
         session: &mut ServerSession,
         peer: Option<IpAddr>,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Reply, Refusal> {
         let request = session.req_header();
         let path = request.uri.path().to_owned();
         let query = request.uri.query().unwrap_or_default().to_owned();
@@ -126,10 +140,16 @@ impl Desk {
         let ask = ask.map_err(|unfit| refusal(unfit, &path))?;
         if ask.changes() {
             let body = body::read(session, &path).await?;
-            return self.change(ask, &body, &path, &who).await;
+            let answer = self.change(ask, &body, &path, &who).await?;
+            self.display.redraw();
+            return Ok(Reply::Whole(answer));
+        }
+        if let Ask::Page(piece) = ask {
+            return self.show(piece, session, &path, &who);
         }
         // The clock of tokio, so that a test may hold it.
-        self.look(&ask, &path, &query, Instant::now().into_std())
+        let answer = self.look(&ask, &path, &query, Instant::now().into_std())?;
+        Ok(Reply::Whole(answer))
     }
 
     fn admit(
@@ -176,8 +196,8 @@ impl Desk {
             Denied::Unknown => (
                 StatusCode::UNAUTHORIZED,
                 "no credential was shown",
-                "send Authorization: Bearer with a token of admin.token_file, or show a certificate of \
-                 admin.client_ca_file",
+                "send Authorization: Bearer with a token of admin.token_file (in a browser it is the \
+                 password), or show a certificate of admin.client_ca_file",
             ),
             Denied::WrongToken => (
                 StatusCode::UNAUTHORIZED,
@@ -202,7 +222,7 @@ impl Desk {
         };
         let refusal = Refusal::new(status, what, path, remedy);
         if status == StatusCode::UNAUTHORIZED {
-            return refusal.with(WWW_AUTHENTICATE.as_str(), "Bearer realm=\"pilotage\"");
+            return refusal.with(WWW_AUTHENTICATE.as_str(), challenge(path));
         }
         refusal
     }
@@ -221,6 +241,14 @@ fn refusal(unfit: Unfit, path: &str) -> Refusal {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, what, path, remedy)
                 .with(ALLOW.as_str(), methods)
         }
+    }
+}
+
+/// Programs show a token as it is; a browser asks for a name as well, and any will do.
+fn challenge(path: &str) -> &'static str {
+    match Ask::parse(&Method::GET, path) {
+        Ok(Ask::Page(_)) => "Basic realm=\"pilotage\", charset=\"UTF-8\"",
+        Ok(_) | Err(_) => "Bearer realm=\"pilotage\"",
     }
 }
 

@@ -46,8 +46,9 @@ impl Desk {
             | Ask::Weigh(_)
             | Ask::SetMaintenance
             | Ask::Reload
-            | Ask::SetLog => {
-                let what = "a change came where a question was expected";
+            | Ask::SetLog
+            | Ask::Page(_) => {
+                let what = "something else came where a question was expected";
                 let status = StatusCode::INTERNAL_SERVER_ERROR;
                 Err(Refusal::new(status, what, path, "report this"))
             }

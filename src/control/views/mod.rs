@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use http::StatusCode;
 
+use crate::fleet::node::NodeId;
 use crate::fleet::view::Fleet;
-use crate::observe::findings::Findings;
+use crate::observe::findings::{Findings, SigningKey};
 use crate::observe::labels::SharedState;
 use crate::observe::metrics::Metrics;
 use crate::observe::status::{NodeEntry, NodesPage, Readiness, readiness};
@@ -84,6 +85,16 @@ impl Views {
             .iter()
             .find(|node| node.id().as_str() == name)?;
         Some(Answer::json(&NodeEntry::new(node, &self.findings, now)))
+    }
+
+    /// What does not suit about a node.
+    pub(super) fn misfits(&self, node: &NodeId) -> Vec<&'static str> {
+        self.findings.of(node)
+    }
+
+    /// The keys that nodes sign tokens with.
+    pub(super) fn signing_keys(&self) -> Vec<SigningKey> {
+        self.findings.keys()
     }
 
     pub(super) fn fleet(&self) -> Arc<Fleet> {

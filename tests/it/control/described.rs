@@ -185,7 +185,7 @@ async fn what_is_not_described_is_not_served() {
         }
     }
     for path in [
-        "/",
+        "/page",
         "/v1",
         "/v1/",
         "/v2/",
