@@ -31,6 +31,7 @@
 
 pub mod balancer;
 pub mod certs;
+pub mod chrome;
 pub mod clients;
 pub mod cluster;
 pub mod collector;
