@@ -20,6 +20,7 @@ mod handover;
 mod harness;
 mod nodes;
 mod operate;
+mod page;
 mod registry;
 mod sessions;
 mod shared;

@@ -1,0 +1,74 @@
+//! The stream behind the page, by hand.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::harness::balancer::Balancer;
+use crate::harness::front::Front;
+use crate::harness::http::{Connection, Request};
+use crate::harness::wait::{SOON, until};
+
+/// Somebody who looks, and has read the first news.
+async fn looker(balancer: &Balancer) -> Connection {
+    let desk = balancer.desk();
+    let mut connection = desk.connect().await.unwrap();
+    let request = Request::get("/events").header("Connection", "keep-alive");
+    connection
+        .write(&request.bytes(&desk.authority))
+        .await
+        .unwrap();
+    let head = connection.answer_head().await.unwrap();
+    assert_eq!(head.status, 200);
+    assert_eq!(head.header("content-type"), Some("text/event-stream"));
+    let piece = connection.body(1 << 20).await.unwrap();
+    let news = String::from_utf8_lossy(&piece);
+    assert!(news.contains("event: board"), "{news}");
+    connection
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_look_are_bounded_and_leave_their_place() {
+    let front = Front::start(|_| ()).await;
+    let mut lookers = Vec::new();
+    for _ in 0..SEATS {
+        lookers.push(looker(&front.balancer).await);
+    }
+    let desk = front.balancer.desk();
+    let refused = desk.send(Request::get("/events")).await.expect(503);
+    assert!(
+        refused.text().contains("too many pages"),
+        "{}",
+        refused.text()
+    );
+    drop(lookers.pop());
+    until("the place is free again", SOON, async || {
+        // A connection that is let in is told more than fits an answer, and is dropped with it.
+        let mut connection = desk.connect().await.ok()?;
+        let request = Request::get("/events").bytes(&desk.authority);
+        connection.write(&request).await.ok()?;
+        let head = connection.answer_head().await.ok()?;
+        (head.status == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_look_do_not_hold_up_the_end() {
+    let mut front = Front::start(|_| ()).await;
+    let mut looker = looker(&front.balancer).await;
+    let status = front.balancer.stop(Duration::from_secs(20)).await;
+    assert!(status.success(), "{status:?}");
+    // The connection is closed as well, whether or not there was time for a last word.
+    let end = async {
+        while looker
+            .body(1 << 20)
+            .await
+            .is_ok_and(|piece| !piece.is_empty())
+        {}
+    };
+    timeout(SOON, end).await.unwrap();
+}
+
+/// As many as are let in at one time.
+const SEATS: usize = 32;
