@@ -25,7 +25,24 @@ pub struct Breaker {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Away { good: u32 },
-    Well { since: Instant, score: u32 },
+    Well { since: Instant, score: Score },
+}
+
+/// What stands against a Redis that is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Score {
+    /// By answers that did not come in time.
+    slow: u32,
+    /// By refusals.
+    refused: u32,
+}
+
+/// What a good answer was an answer to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// Something that is answered also where nothing can be written: by a replica, or when memory is full.
+    Read,
+    Write,
 }
 
 /// How one question to Redis went wrong.
@@ -66,27 +83,32 @@ impl Breaker {
     }
 
     /// Redis has answered a question in time.
-    pub fn answered(&mut self, line: u64) {
+    pub fn answered(&mut self, line: u64, question: Question) {
         if let State::Well { score, .. } = &mut self.state
             && line == self.line
         {
-            *score = score.saturating_sub(1);
+            score.slow = score.slow.saturating_sub(1);
+            match question {
+                Question::Read => {}
+                Question::Write => score.refused = score.refused.saturating_sub(1),
+            }
         }
     }
 
     /// Redis has failed to answer a question.
     pub fn failed(&mut self, line: u64, trouble: Trouble, now: Instant) -> Change {
-        let State::Well { since, score } = self.state else {
+        let State::Well { since, mut score } = self.state else {
             return Change::None;
         };
         if line != self.line {
             return Change::None;
         }
-        let score = match trouble {
-            Trouble::Lost => LIMIT,
-            Trouble::Slow | Trouble::Refused => score + FAILURE,
-        };
-        if score < LIMIT {
+        match trouble {
+            Trouble::Lost => score.slow = LIMIT,
+            Trouble::Slow => score.slow += FAILURE,
+            Trouble::Refused => score.refused += FAILURE,
+        }
+        if score.slow + score.refused < LIMIT {
             self.state = State::Well { since, score };
             return Change::None;
         }
@@ -104,7 +126,7 @@ impl Breaker {
     pub fn probed_well(&mut self, line: u64, now: Instant) -> Change {
         match &mut self.state {
             State::Well { .. } => {
-                self.answered(line);
+                self.answered(line, Question::Write);
                 Change::None
             }
             State::Away { good } if line == self.line => {
@@ -114,7 +136,7 @@ impl Breaker {
                 }
                 self.state = State::Well {
                     since: now,
-                    score: 0,
+                    score: Score::default(),
                 };
                 Change::CameBack
             }
@@ -185,15 +207,32 @@ mod tests {
         let (mut breaker, line) = well(now);
         for _ in 0..1000 {
             assert_eq!(breaker.failed(line, Trouble::Slow, now), Change::None);
-            (0..3).for_each(|_| breaker.answered(line));
+            (0..3).for_each(|_| breaker.answered(line, Question::Read));
         }
         let mut failures = 0;
         while breaker.is_well() {
             failures += 1;
             breaker.failed(line, Trouble::Slow, now);
-            breaker.answered(line);
+            breaker.answered(line, Question::Write);
         }
         assert!(failures < 6, "{failures}");
+    }
+
+    #[test]
+    fn reads_do_not_make_up_for_writes_that_are_refused() {
+        let now = start();
+        let (mut breaker, line) = well(now);
+        let mut refused = |question| {
+            let mut refused = 0;
+            while breaker.is_well() && refused < 10 {
+                refused += 1;
+                breaker.failed(line, Trouble::Refused, now);
+                (0..3).for_each(|_| breaker.answered(line, question));
+            }
+            refused
+        };
+        assert_eq!(refused(Question::Write), 10);
+        assert_eq!(refused(Question::Read), 3);
     }
 
     #[test]
@@ -232,7 +271,7 @@ mod tests {
     proptest! {
         #[test]
         fn without_answers_no_more_than_three_questions_fail_in_a_row(
-            words in vec(0..3_u8, 1..100),
+            words in vec(0..4_u8, 1..100),
         ) {
             let now = start();
             let (mut breaker, line) = well(now);
@@ -242,8 +281,9 @@ mod tests {
                     break;
                 }
                 match word {
-                    0 => { breaker.answered(line); row = 0; }
-                    1 => { breaker.failed(line, Trouble::Slow, now); row += 1; }
+                    0 => { breaker.answered(line, Question::Read); row = 0; }
+                    1 => { breaker.answered(line, Question::Write); row = 0; }
+                    2 => { breaker.failed(line, Trouble::Slow, now); row += 1; }
                     _ => { breaker.failed(line, Trouble::Refused, now); row += 1; }
                 }
                 prop_assert!(row < 3 || !breaker.is_well());

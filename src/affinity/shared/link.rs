@@ -16,7 +16,7 @@ use crate::observe::metrics::Metrics;
 use crate::observe::status::{Instance, Readiness};
 
 use super::access::{Access, Connection};
-use super::breaker::{Breaker, Change, Trouble};
+use super::breaker::{Breaker, Change, Question, Trouble};
 use super::keys::{Keys, Kind};
 use super::script::Script;
 
@@ -195,7 +195,7 @@ impl Link {
         self.metrics
             .shared_called(call, outcome, now.duration_since(begun));
         let Some((trouble, why)) = failure else {
-            self.breaker().answered(line.number);
+            self.breaker().answered(line.number, question(call));
             return answer.ok()?.ok();
         };
         let now = now.into_std();
@@ -304,3 +304,20 @@ const MOST_NOTES: usize = 4096;
 const MOST_INSTANCES: usize = 64;
 /// Short enough that a dead link is found while nobody asks.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(10);
+
+fn question(call: SharedCall) -> Question {
+    match call {
+        SharedCall::FindUpload
+        | SharedCall::FindWrite
+        | SharedCall::FindSession
+        | SharedCall::ForgetUpload
+        | SharedCall::ForgetSession
+        | SharedCall::Maintenance => Question::Read,
+        SharedCall::Probe
+        | SharedCall::MoveUpload
+        | SharedCall::NoteWrite
+        | SharedCall::KeepSession
+        | SharedCall::Script
+        | SharedCall::Roll => Question::Write,
+    }
+}
