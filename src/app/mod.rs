@@ -184,11 +184,7 @@ async fn serve(
         sealing,
         running: settings.clone(),
     };
-    if let Some(taken) = &taken {
-        let fleet = &parts.snapshot.load().fleet;
-        taken.ordered().keep_to(fleet, &parts.maintenance);
-        probes::first_word(&parts).await?;
-    }
+    prepare_to_relieve(&parts, taken.as_ref()).await?;
     let mut doors = JoinSet::new();
     open_doors(&mut parts, sockets.listeners, &settings, &mut doors)?;
     let limits = &settings.limits;
@@ -211,6 +207,16 @@ async fn serve(
     traces.end().await;
     phases.operator.send_replace(Phase::Closed);
     background.shutdown().await;
+    Ok(())
+}
+
+/// Whoever takes over knows what was ordered, and that a node is well, before it serves.
+async fn prepare_to_relieve(parts: &Parts, taken: Option<&Taken>) -> Result<(), AppError> {
+    if let Some(taken) = taken {
+        let fleet = &parts.snapshot.load().fleet;
+        taken.ordered().keep_to(fleet, &parts.maintenance);
+        probes::first_word(parts).await?;
+    }
     Ok(())
 }
 
