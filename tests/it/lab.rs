@@ -43,6 +43,9 @@ enum Command {
         /// Where clients connect.
         #[arg(long, default_value_t = 8443)]
         port: u16,
+        /// Where operators ask, on this machine.
+        #[arg(long, default_value_t = 9090)]
+        admin_port: u16,
         /// Logs in, pushes and pulls once with docker, and ends.
         #[arg(long)]
         check: bool,
@@ -73,8 +76,9 @@ fn main() -> ExitCode {
             bed,
             pilotage,
             port,
+            admin_port,
             check,
-        } => run(up(bed, &pilotage, port, check)),
+        } => run(up(bed, &pilotage, (port, admin_port), check)),
     }
     ExitCode::SUCCESS
 }
@@ -96,7 +100,7 @@ async fn nodes(bed: Bed) {
     interrupted().await;
 }
 
-async fn up(bed: Bed, pilotage: &Path, port: u16, check: bool) {
+async fn up(bed: Bed, pilotage: &Path, (port, admin_port): (u16, u16), check: bool) {
     let pilotage = std::path::absolute(pilotage).expect("a path");
     let count = bed.nodes;
     let mut cluster = start(bed).await;
@@ -104,6 +108,15 @@ async fn up(bed: Bed, pilotage: &Path, port: u16, check: bool) {
     let mut config = Config::new(&folder);
     config.listeners.truncate(1);
     config.set_listener("address", json!(format!("127.0.0.1:{port}")));
+    config.set(
+        "public",
+        "names",
+        json!([format!("{PUBLIC_NAME}:{port}"), PUBLIC_NAME]),
+    );
+    if !check {
+        // The commands for operators find it by the file.
+        config.set("admin", "address", json!(format!("127.0.0.1:{admin_port}")));
+    }
     for node in &cluster.nodes {
         config.node(&node.name, &node.url());
     }
@@ -121,6 +134,7 @@ async fn up(bed: Bed, pilotage: &Path, port: u16, check: bool) {
     }
     show_nodes(&cluster);
     show_usage(&docker, &destination, &name);
+    show_control(&pilotage, &folder, admin_port);
     tokio::select! {
         () = interrupted() => println!("\nending"),
         () = ended(&balancer) => panic!("pilotage ended: {}", balancer.process.stderr()),
@@ -192,7 +206,16 @@ fn show_usage(docker: &Docker, destination: &Destination, image: &str) {
         address.ip()
     );
     println!("\n{PUBLIC_NAME} is known to that daemon alone; nothing of this machine was changed.");
-    println!("Ctrl-C ends it all.");
+    println!("docker login keeps the password in ~/.docker until: docker logout {authority}");
+}
+
+fn show_control(pilotage: &Path, folder: &Path, admin_port: u16) {
+    let (program, folder) = (pilotage.display(), folder.display());
+    println!("\nAs an operator (conf/manual/control.md):");
+    println!("  {program} nodes --config {folder}/pilotage.toml");
+    println!("  {program} doctor --config {folder}/pilotage.toml");
+    println!("  the page: http://127.0.0.1:{admin_port}/, the log: {folder}/pilotage.err");
+    println!("\nA node that was killed stays lost. Ctrl-C ends it all.");
 }
 
 async fn ended(balancer: &Balancer) {
