@@ -10,7 +10,7 @@ use crate::affinity::token::Upload;
 use crate::registry::error::parse_envelope;
 
 use super::driver::{Ended, Reply};
-use super::takeover::Session;
+use super::takeover::{Protection, Session};
 use super::transfer::Transfer;
 
 /// Where an instance that has not seen the upload goes on with it, and whether the session there may be written.
@@ -69,8 +69,29 @@ impl Gone {
     }
 }
 
+/// What can be done for an upload of which so much is kept here.
+pub fn protection(transfer: &Transfer) -> Protection {
+    match transfer.spool {
+        Some(_) => Protection::Kept,
+        None => Protection::None,
+    }
+}
+
+/// Whether the client has to begin the upload anew: nobody can send its first bytes once more, and the node that has
+/// them does not know it, was lost, or does not take the client's token.
+pub fn is_lost(gone: Gone, ended: &Ended) -> bool {
+    let lost = match ended {
+        Ended::Pass(reply, _) => is_unknown(reply),
+        Ended::Refuse(_, last) => last
+            .as_ref()
+            .is_none_or(|reply| reply.head.status == StatusCode::UNAUTHORIZED),
+        Ended::Acknowledge | Ended::ClientLeft => false,
+    };
+    gone == Gone::Yes && lost
+}
+
 /// Whether a node's word means that it has not got the session.
-pub fn is_unknown(reply: &Reply) -> bool {
+fn is_unknown(reply: &Reply) -> bool {
     let known = ["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"];
     reply.head.status == StatusCode::NOT_FOUND
         && parse_envelope(&reply.body)
@@ -206,6 +227,21 @@ mod tests {
     fn an_upload_is_gone_when_its_first_bytes_are_nowhere() {
         let gone = |offset| Gone::of(&unkept(), &upload("a", offset));
         assert_eq!((gone(5), gone(0)), (Gone::Yes, Gone::No));
+    }
+
+    #[test]
+    fn an_upload_is_lost_when_the_only_node_with_its_bytes_has_no_word_on_it() {
+        let refused = |reply: Option<Reply>| Ended::Refuse(Refusal::Lost, reply.map(Box::new));
+        for (ended, lost) in [
+            (refused(None), true),
+            (refused(Some(reply(401, "UNAUTHORIZED"))), true),
+            (refused(Some(reply(503, "UNAVAILABLE"))), false),
+            (Ended::Acknowledge, false),
+            (Ended::ClientLeft, false),
+        ] {
+            assert_eq!(is_lost(Gone::Yes, &ended), lost, "{ended:?}");
+            assert!(!is_lost(Gone::No, &ended), "{ended:?}");
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::registry::route::{Route, Target};
 use crate::registry::session::SessionId;
 use crate::spool::settings::WhenFull;
 use crate::upload::driver::{Body, Ended, Reply, carry};
-use crate::upload::elsewhere::{Gone, is_unknown, meet};
+use crate::upload::elsewhere::{Gone, is_lost, meet, protection};
 use crate::upload::takeover::{Action, Protection, Refusal, Session as Held, Step, Takeover};
 use crate::upload::transfer::{Carried, Shared, Transfer};
 
@@ -127,13 +127,10 @@ impl Edge {
         ended: Ended,
         (answerer, gone): (Option<Arc<Place>>, Gone),
     ) -> Result<bool> {
+        if is_lost(gone, &ended) {
+            return self.tell_lost(session, exchange).await;
+        }
         match ended {
-            Ended::Pass(reply, _) if gone == Gone::Yes && is_unknown(&reply) => {
-                self.tell_lost(session, exchange).await
-            }
-            Ended::Refuse(_, last) if gone == Gone::Yes && no_word(last.as_deref()) => {
-                self.tell_lost(session, exchange).await
-            }
             Ended::Pass(reply, _) => {
                 let arrival = exchange.arrival.as_ref();
                 let id = arrival.and_then(|arrival| arrival.session.clone());
@@ -370,16 +367,4 @@ pub(super) fn described(
         offset: transfer.acknowledged,
         issued: unix_seconds(),
     }
-}
-
-fn protection(transfer: &Transfer) -> Protection {
-    match transfer.spool {
-        Some(_) => Protection::Kept,
-        None => Protection::None,
-    }
-}
-
-/// Whether a node said nothing about the upload itself: nothing at all, or that it does not take the token.
-fn no_word(last: Option<&Reply>) -> bool {
-    last.is_none_or(|reply| reply.head.status == StatusCode::UNAUTHORIZED)
 }

@@ -11,7 +11,7 @@ use pilotage::affinity::token::{Key, Sealer, Upload};
 use pilotage::registry::error::parse_envelope;
 use pilotage::spool::file::Spools;
 use pilotage::upload::driver::{Body, Ended, Reply, carry};
-use pilotage::upload::elsewhere::{BeginsAgain, Gone, News, is_unknown, meet};
+use pilotage::upload::elsewhere::{BeginsAgain, Gone, News, is_lost, meet, protection};
 use pilotage::upload::takeover::{Protection, Session, Takeover};
 use pilotage::upload::transfer::{Carried, Transfer, Transfers};
 use tokio::time::Instant;
@@ -152,12 +152,7 @@ impl Instance {
         if let Word::GoOn(_) = word {
             self.judge_accepted(&transfer, sent.request);
         }
-        let lost = gone == Gone::Yes
-            && match &ended {
-                Ended::Pass(reply, _) => is_unknown(reply),
-                Ended::Refuse(_, last) => last.is_none(),
-                Ended::Acknowledge | Ended::ClientLeft => false,
-            };
+        let lost = is_lost(gone, &ended);
         self.note(|| format!("{word:?} after {takeovers} takeovers"));
         Told {
             word,
@@ -197,10 +192,7 @@ impl Instance {
 
     async fn carry(&self, sent: &Sent, transfer: &mut Transfer) -> (Ended, u32) {
         let request = sent.request;
-        let protection = match transfer.spool {
-            Some(_) => Protection::Kept,
-            None => Protection::None,
-        };
+        let protection = protection(transfer);
         let session = transfer.session;
         let machine = Takeover::new(request.step, session, protection, self.attempts, true);
         let (mut spool, before) = transfer.lend();
@@ -295,16 +287,16 @@ impl Instance {
         gone: Gone,
         sent: &Sent,
     ) -> Word {
-        let lost = || match BeginsAgain::of(sent.agent) {
-            BeginsAgain::WhenUnknown => Word::Refused(404, Code::UploadUnknown),
-            BeginsAgain::WhenUnavailable => Word::Refused(503, Code::Other),
-        };
+        if is_lost(gone, ended) {
+            return match BeginsAgain::of(sent.agent) {
+                BeginsAgain::WhenUnknown => Word::Refused(404, Code::UploadUnknown),
+                BeginsAgain::WhenUnavailable => Word::Refused(503, Code::Other),
+            };
+        }
         let status = match ended {
             Ended::Acknowledge if sent.request.commits() => 201,
             Ended::Acknowledge => 202,
-            Ended::Pass(reply, _) if gone == Gone::Yes && is_unknown(reply) => return lost(),
             Ended::Pass(reply, _) => reply.head.status.as_u16(),
-            Ended::Refuse(_, None) if gone == Gone::Yes => return lost(),
             Ended::Refuse(..) => 502,
             Ended::ClientLeft => return Word::Silence,
         };
