@@ -4,6 +4,8 @@
 //! wrong with are kept apart, so that a busy registry does not push them out within seconds.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
@@ -11,14 +13,17 @@ use serde::Serialize;
 use super::labels::{Label, Outcome};
 use super::record::{Record, bounded};
 use super::steps::Steps;
+use crate::fleet::node::NodeId;
 
 /// The requests that ended last.
 #[derive(Debug)]
-pub struct History(Mutex<Shelves>);
+pub struct History {
+    limit: AtomicUsize,
+    shelves: Mutex<Shelves>,
+}
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Shelves {
-    limit: usize,
     all: VecDeque<Arc<Remembered>>,
     notable: VecDeque<Arc<Remembered>>,
 }
@@ -32,19 +37,19 @@ pub enum Which {
 }
 
 /// One request that has ended.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Remembered {
     pub request_id: String,
     /// Seconds since 1970.
     pub ended: u64,
-    pub client: String,
+    pub client: IpAddr,
     pub method: String,
     pub route: &'static str,
     pub repo: Option<String>,
     pub reference: Option<String>,
     pub session: Option<String>,
-    pub node: Option<String>,
-    pub first_node: Option<String>,
+    pub node: Option<NodeId>,
+    pub first_node: Option<NodeId>,
     pub attempts: u32,
     pub takeovers: u32,
     pub lost_ms: u64,
@@ -64,18 +69,17 @@ pub struct Remembered {
 impl History {
     /// Remembers so many requests, and as many of the notable ones.
     pub fn new(limit: usize) -> Self {
-        Self(Mutex::new(Shelves {
-            limit,
-            all: VecDeque::new(),
-            notable: VecDeque::new(),
-        }))
+        Self {
+            limit: AtomicUsize::new(limit),
+            shelves: Mutex::default(),
+        }
     }
 
     /// Remembers so many from now on.
     pub fn resize(&self, limit: usize) {
         let mut shelves = self.lock();
-        shelves.limit = limit;
-        let Shelves { all, notable, .. } = &mut *shelves;
+        self.limit.store(limit, Ordering::Relaxed);
+        let Shelves { all, notable } = &mut *shelves;
         for shelf in [all, notable] {
             while shelf.len() > limit {
                 shelf.pop_front();
@@ -86,20 +90,19 @@ impl History {
 
     /// A request has ended, at this second since 1970.
     pub fn remember(&self, record: &Record<'_>, ended: u64, steps: Steps) {
-        if self.lock().limit == 0 {
+        if self.limit.load(Ordering::Relaxed) == 0 {
             return;
         }
         let one = Arc::new(Remembered::new(record, ended, steps));
         let mut shelves = self.lock();
-        let Shelves {
-            limit,
-            all,
-            notable,
-        } = &mut *shelves;
+        // Every request comes by here: all that can be done without the others waiting is done before.
+        let limit = self.limit.load(Ordering::Relaxed);
         if is_notable(record) {
-            put(notable, *limit, Arc::clone(&one));
+            put(&mut shelves.notable, limit, Arc::clone(&one));
         }
-        put(all, *limit, one);
+        let forgotten = put(&mut shelves.all, limit, one);
+        drop(shelves);
+        drop(forgotten);
     }
 
     /// The request with this id, the latest if there were several.
@@ -121,7 +124,7 @@ impl History {
     }
 
     fn lock(&self) -> MutexGuard<'_, Shelves> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -136,14 +139,14 @@ impl Remembered {
         Self {
             request_id: text(record.request_id),
             ended,
-            client: record.client.to_string(),
+            client: record.client,
             method: text(record.method),
             route: record.route,
             repo: record.repo.map(text),
             reference: record.reference.map(text),
             session: record.session.map(text),
-            node: record.node.map(ToString::to_string),
-            first_node: record.first_node.map(ToString::to_string),
+            node: record.node.cloned(),
+            first_node: record.first_node.cloned(),
             attempts: record.attempt,
             takeovers: record.takeovers,
             lost_ms: millis(record.rescued.lost),
@@ -171,16 +174,23 @@ fn is_notable(record: &Record<'_>) -> bool {
     rescued || failed
 }
 
-fn put(shelf: &mut VecDeque<Arc<Remembered>>, limit: usize, one: Arc<Remembered>) {
-    if shelf.len() >= limit {
-        shelf.pop_front();
+/// Gives what makes room.
+fn put(
+    shelf: &mut VecDeque<Arc<Remembered>>,
+    limit: usize,
+    one: Arc<Remembered>,
+) -> Option<Arc<Remembered>> {
+    if limit == 0 {
+        return Some(one);
     }
+    let forgotten = (shelf.len() >= limit).then(|| shelf.pop_front());
     shelf.push_back(one);
+    forgotten.flatten()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
+    use std::net::Ipv4Addr;
     use std::time::Duration;
 
     use super::super::record::Rescued;

@@ -15,7 +15,7 @@ use crate::fleet::node::Duty;
 use crate::fleet::orders::{Order, Stamp};
 use crate::observe::history::Remembered;
 use crate::observe::status::{Instance, Stage};
-use samples::{board, down, id, node, row, transfer, unhealthy};
+use samples::{board, down, failed, id, node, row, transfer, unhealthy};
 
 fn part(board: &Board, id: &str) -> String {
     Drawing::of(board).parts[id].clone()
@@ -330,9 +330,7 @@ fn filled_with(text: &str) -> Board {
         request_id: own(),
         method: own(),
         repo: Some(own()),
-        fault: Some("no_node"),
-        status: 503,
-        ..Remembered::default()
+        ..failed()
     })];
     board.instances = vec![Instance {
         id: own(),

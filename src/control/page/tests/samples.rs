@@ -1,9 +1,13 @@
 //! Boards to draw: calm ones, with one thing changed.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use crate::fleet::health::{Component, ComponentSummary, Summary, Traffic, TrafficSummary};
 use crate::fleet::node::{Duty, NodeId, NodeSummary};
 use crate::fleet::orders::Orders;
+use crate::observe::history::Remembered;
 use crate::observe::progress::{TransferSummary, Way};
+use crate::observe::steps::Steps;
 
 use super::super::board::{About, Board, NodeRow, Traffic as Totals, TransferRow};
 
@@ -124,5 +128,34 @@ pub(super) fn board() -> Board {
         rescues: Vec::new(),
         failures: Vec::new(),
         instances: Vec::new(),
+    }
+}
+
+/// A request that found no node.
+pub(in super::super) fn failed() -> Remembered {
+    Remembered {
+        request_id: "1".to_owned(),
+        ended: 0,
+        client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        method: "GET".to_owned(),
+        route: "blob",
+        repo: None,
+        reference: None,
+        session: None,
+        node: None,
+        first_node: None,
+        attempts: 0,
+        takeovers: 0,
+        lost_ms: 0,
+        replayed_bytes: 0,
+        unprotected: None,
+        synthesized: None,
+        status: 503,
+        fault: Some("no_node"),
+        outcome: "refused",
+        bytes_in: 0,
+        bytes_out: 0,
+        total_ms: 0,
+        steps: Steps::default(),
     }
 }
