@@ -38,7 +38,7 @@
 //! 2. `edge/phases/arrive` freezes a [`edge::snapshot::Snapshot`], refuses what proxies could disagree about
 //!    (`edge/oddity`), and lets [`registry::route`] say what the request is.
 //! 3. `edge/plan` decides once: answer, redirect or relay.
-//! 4. `edge/phases/carry` asks [`placement`] for an order of nodes, with what [`affinity`] remembers, and
+//! 4. `edge/phases/placing` asks [`placement`] for an order of nodes, with what [`affinity`] remembers, and
 //!    waits when there is none.
 //! 5. The proxy library carries bytes both ways; `upstream/verdict` says what an answer tells of its node.
 //! 6. `edge/phases/depart` applies the edits of [`rewrite`], so that every address is the public one, and writes

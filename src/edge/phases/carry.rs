@@ -1,35 +1,27 @@
-//! A request looks for a node: which one, how long to wait, and what a failure permits.
+//! A request is given to a node, and what a failure there permits.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::Method;
 use pingora::protocols::Digest;
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::fleet::health::Observation;
-use crate::fleet::node::{Duty, NodeId};
-use crate::fleet::view::{Candidate, Rank, Room};
-use crate::observe::labels::{Attempt, RetryReason, Wait};
+use crate::observe::labels::{Attempt, RetryReason};
 use crate::observe::steps::Step;
-use crate::placement::balance::Draws;
 use crate::placement::budget::Verdict as BudgetVerdict;
-use crate::placement::choose::{Reason, choose};
 use crate::registry::route::Route;
 use crate::upload::driver::Reply;
 use crate::upstream::peer::Pace;
 use crate::upstream::verdict::{Verdict, judge};
 
-use super::super::exchange::{Bound, Current, Deletion, Exchange, Lag};
+use super::super::exchange::{Current, Deletion, Exchange, Lag};
 use super::super::fault::{Fault, NodeTrouble};
-use super::super::gate::Waited;
 use super::super::plan::Repeat;
-use super::super::shown::Reasons;
 use super::super::snapshot::Place;
-use super::hints::Accepting;
 use super::trail::asked;
 use super::{Doubt, Edge};
 
@@ -69,129 +61,6 @@ impl Edge {
         exchange.trail.asks(fastrand::u64(..), about, at);
         let in_flight = place.node.begin(0);
         exchange.current = Some(Current { place, in_flight });
-    }
-
-    /// The next node for the request, waiting for one if need be.
-    pub(super) async fn next_place(
-        &self,
-        exchange: &mut Exchange,
-    ) -> std::result::Result<Arc<Place>, Fault> {
-        let retry = exchange.snapshot.retry.clone();
-        let begin = Instant::now();
-        let until = *exchange.patience.get_or_insert(begin + retry.patience);
-        let mut waited = None;
-        loop {
-            while let Some(id) = exchange.next.pop() {
-                // What was chosen a while ago may have been switched off since.
-                let place = exchange.snapshot.place(&id);
-                if let Some(place) = place.filter(|place| place.node.duty() != Duty::Off) {
-                    if let Some(outcome) = waited {
-                        self.metrics.wait_done(outcome);
-                    }
-                    return Ok(Arc::clone(place));
-                }
-            }
-            if exchange.rounds > 0 {
-                // All were asked just now; asking them again at once would only be noise.
-                let left = until.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Err(exchange.fault.unwrap_or(Fault::NoNode));
-                }
-                sleep(PAUSE.min(left)).await;
-            }
-            let (until, fault) = match self.choose(exchange) {
-                Chosen::Some => {
-                    exchange.rounds += 1;
-                    continue;
-                }
-                Chosen::Full => (until.min(begin + retry.queue_timeout), Fault::Busy),
-                Chosen::None => (until, Fault::NoNode),
-            };
-            if Instant::now() >= until {
-                self.metrics.wait_done(Wait::Timeout);
-                return Err(fault);
-            }
-            if exchange.rounds > 0 || waited.is_none() {
-                let why = fault.label();
-                exchange.step(Step::Waited { why });
-            }
-            let pause = until.min(Instant::now() + RECHECK);
-            match self.gate.wait(pause, retry.queue_length).await {
-                Waited::Changed | Waited::Expired => waited = Some(Wait::Placed),
-                Waited::Full => {
-                    self.metrics.wait_done(Wait::QueueFull);
-                    return Err(Fault::Busy);
-                }
-            }
-            exchange.rounds = 0;
-        }
-    }
-
-    /// Makes a new choice and puts it into the exchange.
-    fn choose(&self, exchange: &mut Exchange) -> Chosen {
-        let Some(relay) = &exchange.relay else {
-            return Chosen::None;
-        };
-        let snapshot = &exchange.snapshot;
-        let now = Instant::now().into_std();
-        let cap = snapshot.node_in_flight;
-        let candidates = snapshot.fleet.candidates(relay.traffic, now, cap);
-        let browser = exchange.browser.as_mut();
-        let drawn = browser.as_ref().map(|browser| browser.key());
-        let session = browser.and_then(|browser| browser.bound(&candidates));
-        let pin = match exchange.bound {
-            Bound::ByPlan => relay.upload.as_ref().map(|upload| upload.node.clone()),
-            Bound::Free => None,
-        };
-        let pin = pin.or_else(|| session.clone());
-        let usable = |candidate: &Candidate| {
-            matches!(candidate.rank, Rank::Up | Rank::Suspect)
-                || pin.as_ref().is_some_and(|pin| *pin == candidate.id)
-                    && candidate.rank != Rank::Down
-        };
-        if !candidates.iter().any(usable) {
-            return Chosen::None;
-        }
-        let hints = self.hints(exchange, (pin, drawn), now);
-        let draws = Draws {
-            first: fastrand::u64(..),
-            second: fastrand::u64(..),
-        };
-        let choice = choose(&candidates, &hints, draws);
-        let reasons = Reasons::from(&choice);
-        let waits_for_pin = choice
-            .first()
-            .is_some_and(|pick| pick.reason == Reason::Pin && pick.room == Room::Full);
-        if waits_for_pin {
-            return Chosen::Full;
-        }
-        let free = choice
-            .picks
-            .into_iter()
-            .filter(|pick| pick.room == Room::Free);
-        exchange.next = free.map(|pick| pick.node).collect();
-        let failed = &exchange.failed;
-        if hints.pin.is_none() {
-            let accepts = match self.accepting(exchange, &candidates, now) {
-                Accepting::Anybody => Vec::new(),
-                Accepting::These(nodes) => nodes,
-                Accepting::Full => return Chosen::Full,
-            };
-            let order = |node: &NodeId| (failed.contains(node), !accepts.contains(node));
-            exchange.next.sort_by_key(order);
-        }
-        // One failure of its node does not end a session: the node gets another try.
-        if let Some(node) = session.filter(|node| !failed.contains(node)) {
-            exchange.next.insert(0, node);
-        }
-        let order = exchange.next.clone();
-        exchange.chosen(&reasons, &candidates, &order);
-        exchange.next.reverse();
-        if exchange.next.is_empty() {
-            Chosen::Full
-        } else {
-            Chosen::Some
-        }
     }
 
     /// The certificate of a pinned node is compared before the first byte is sent.
@@ -344,14 +213,6 @@ impl Edge {
     }
 }
 
-/// What looking for a node came to.
-enum Chosen {
-    Some,
-    /// There are nodes, and none has room.
-    Full,
-    None,
-}
-
 fn failure(
     noted: Option<Fault>,
     etype: &ErrorType,
@@ -379,11 +240,6 @@ fn failure(
         ),
     }
 }
-
-/// How long a request that was on every node waits before it asks them again.
-const PAUSE: Duration = Duration::from_millis(250);
-/// How often a waiting request looks by itself, beside being woken.
-const RECHECK: Duration = Duration::from_millis(500);
 
 /// What of a repository a request is about, as the table of recent writes names it.
 pub(in crate::edge) fn content(route: &Route) -> Option<String> {

@@ -1,6 +1,6 @@
 //! The hooks of the proxy library, each a few lines: the walk of a request through the rooms.
 //!
-//! What happens where: `arrive` reads and plans, `carry` chooses nodes and judges failures,
+//! What happens where: `arrive` reads and plans, `placing` chooses nodes, `carry` judges failures,
 //! `pull` carries blobs over the loss of nodes, `browser` keeps sessions of browsers where they are,
 //! `opinion` asks a second node when one refuses what another may accept, `depart` writes the record.
 
@@ -18,6 +18,7 @@ mod issued;
 mod loss;
 mod nodes;
 mod opinion;
+mod placing;
 mod publish;
 mod pull;
 mod push;
