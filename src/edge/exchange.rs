@@ -144,7 +144,30 @@ pub(super) struct Arrived {
 #[derive(Debug)]
 pub(super) struct Current {
     pub(super) place: Arc<Place>,
-    pub(super) in_flight: InFlight,
+    /// `None` once the request is over there and another node is looked for.
+    pub(super) in_flight: Option<InFlight>,
+}
+
+impl Current {
+    /// A request that a node gets, however many it has.
+    pub(super) fn booked(place: Arc<Place>) -> Self {
+        let in_flight = Some(place.node.begin());
+        Self { place, in_flight }
+    }
+
+    /// The body bytes that are to come are known to be `bytes`.
+    pub(super) fn expect(&mut self, bytes: u64) {
+        if let Some(in_flight) = &mut self.in_flight {
+            in_flight.expect(bytes);
+        }
+    }
+
+    /// `bytes` of the body have passed.
+    pub(super) fn passed(&mut self, bytes: u64) {
+        if let Some(in_flight) = &mut self.in_flight {
+            in_flight.passed(bytes);
+        }
+    }
 }
 
 /// Counts a request as under way, until it is dropped.

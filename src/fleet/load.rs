@@ -15,21 +15,33 @@ pub struct Load {
 
 impl Load {
     pub fn requests(&self) -> u64 {
-        self.requests.load(Ordering::Relaxed)
+        self.requests.load(Ordering::SeqCst)
     }
 
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Books one request with `expected` body bytes, 0 when the length is not known.
-    pub(super) fn begin(self: &Arc<Self>, expected: u64) -> InFlight {
-        let left = expected.min(MAX_EXPECTED);
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(REQUEST_COST + left, Ordering::Relaxed);
+    /// Books one request more, whatever is under way.
+    pub(super) fn begin(self: &Arc<Self>) -> InFlight {
+        self.requests.fetch_add(1, Ordering::SeqCst);
+        self.booked()
+    }
+
+    /// Books one request more if fewer than `cap` are under way, also when many ask at once.
+    pub(super) fn admit(self: &Arc<Self>, cap: u64) -> Option<InFlight> {
+        let add = |requests: u64| (requests < cap).then_some(requests + 1);
+        self.requests
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, add)
+            .is_ok()
+            .then(|| self.booked())
+    }
+
+    fn booked(self: &Arc<Self>) -> InFlight {
+        self.bytes.fetch_add(REQUEST_COST, Ordering::Relaxed);
         InFlight {
             load: Arc::clone(self),
-            left,
+            left: 0,
         }
     }
 }
@@ -71,7 +83,7 @@ impl Drop for InFlight {
         self.load
             .bytes
             .fetch_sub(REQUEST_COST + self.left, Ordering::Relaxed);
-        self.load.requests.fetch_sub(1, Ordering::Relaxed);
+        self.load.requests.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -90,7 +102,7 @@ mod tests {
     #[test]
     fn a_request_of_unknown_length_weighs_something() {
         let load = Arc::new(Load::default());
-        let request = load.begin(0);
+        let request = load.begin();
         assert_eq!((load.requests(), load.bytes()), (1, REQUEST_COST));
         drop(request);
         assert_eq!((load.requests(), load.bytes()), (0, 0));
@@ -99,13 +111,35 @@ mod tests {
     #[test]
     fn passed_bytes_no_longer_weigh() {
         let load = Arc::new(Load::default());
-        let mut request = load.begin(1000);
+        let mut request = load.begin();
+        request.expect(1000);
         request.passed(400);
         assert_eq!(load.bytes(), REQUEST_COST + 600);
         request.passed(10_000);
         assert_eq!(load.bytes(), REQUEST_COST);
         request.expect(50);
         assert_eq!(load.bytes(), REQUEST_COST + 50);
+    }
+
+    #[test]
+    fn no_more_are_admitted_than_there_is_room_for_however_many_ask_at_once() {
+        let load = Arc::new(Load::default());
+        let most = AtomicU64::new(0);
+        let asks = || {
+            for _ in 0..2_000 {
+                let admitted = load.admit(3);
+                most.fetch_max(load.requests(), Ordering::Relaxed);
+                std::thread::yield_now();
+                drop(admitted);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(asks);
+            }
+        });
+        assert_eq!(most.into_inner(), 3);
+        assert_eq!((load.requests(), load.bytes()), (0, 0));
     }
 
     proptest! {
@@ -116,7 +150,8 @@ mod tests {
             let load = Arc::new(Load::default());
             let mut running = Vec::new();
             for (expected, steps) in requests {
-                let mut request = load.begin(expected);
+                let mut request = load.begin();
+                request.expect(expected);
                 for (known, bytes) in steps {
                     if known {
                         request.expect(bytes);

@@ -169,10 +169,14 @@ impl Node {
         &self.load
     }
 
-    /// Counts one request as under way until the guard is dropped; `expected` is the length of the
-    /// body still to come, 0 when it is not known.
-    pub fn begin(&self, expected: u64) -> InFlight {
-        self.load.begin(expected)
+    /// Counts one request as under way until the guard is dropped, whether there is room for it or not.
+    pub fn begin(&self) -> InFlight {
+        self.load.begin()
+    }
+
+    /// The same if fewer than `cap` requests are under way.
+    pub fn admit(&self, cap: usize) -> Option<InFlight> {
+        self.load.admit(u64::try_from(cap).unwrap_or(u64::MAX))
     }
 
     /// Everything, in the form in which operators see it.

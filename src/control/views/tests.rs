@@ -110,7 +110,7 @@ fn the_nodes_page_tells_state_and_reason() {
 #[test]
 fn gauges_of_the_fleet_are_those_of_the_moment() {
     let mut bench = Bench::serving();
-    let running = bench.fleet.nodes()[0].begin(0);
+    let running = bench.fleet.nodes()[0].begin();
     let up = "pilotage_fleet_node_up{node=\"harbor-1\",traffic=\"pull\"}";
     let (_, page) = bench.get("/metrics");
     assert!(page.contains(&format!("{up} 1\n")), "{page}");

@@ -1,7 +1,5 @@
 //! A request is given to a node, and what a failure there permits.
 
-use std::sync::Arc;
-
 use http::Method;
 use pingora::protocols::Digest;
 use pingora::proxy::Session;
@@ -21,7 +19,6 @@ use crate::upstream::verdict::{Verdict, judge};
 use super::super::exchange::{Current, Deletion, Exchange, Lag};
 use super::super::fault::{Fault, NodeTrouble};
 use super::super::plan::Repeat;
-use super::super::snapshot::Place;
 use super::trail::asked;
 use super::{Doubt, Edge};
 
@@ -29,22 +26,23 @@ impl Edge {
     /// The next node for the request, waiting for one if need be.
     pub(super) async fn next_peer(&self, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
         loop {
-            let place = self.next_place(exchange).await.map_err(|fault| {
+            let current = self.next_place(exchange).await.map_err(|fault| {
                 exchange.fault = Some(fault);
                 Error::new_in(ErrorType::InternalError)
             })?;
             let relay = exchange.relay.as_ref();
             let pace = relay.map_or(Pace::Commit, |relay| relay.pace);
-            let Some(peer) = place.target.peer(&exchange.snapshot.timeouts, pace) else {
+            let Some(peer) = current.place.target.peer(&exchange.snapshot.timeouts, pace) else {
                 continue;
             };
-            Self::take(exchange, place);
+            Self::take(exchange, current);
             return Ok(Box::new(peer));
         }
     }
 
-    /// The request is on `place` from now on.
-    pub(super) fn take(exchange: &mut Exchange, place: Arc<Place>) {
+    /// The request is on this node from now on.
+    pub(super) fn take(exchange: &mut Exchange, current: Current) {
+        let place = &current.place;
         exchange.asked += 1;
         exchange.fault = None;
         let node = place.node.id();
@@ -57,10 +55,9 @@ impl Edge {
         exchange.step(Step::Asked { node });
         exchange.progress = Instant::now();
         let at = exchange.progress.into_std();
-        let about = || asked(&place);
+        let about = || asked(place);
         exchange.trail.asks(fastrand::u64(..), about, at);
-        let in_flight = place.node.begin(0);
-        exchange.current = Some(Current { place, in_flight });
+        exchange.current = Some(current);
     }
 
     /// The certificate of a pinned node is compared before the first byte is sent.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::fleet::node::{Duty, NodeId};
 use crate::fleet::view::{Candidate, Rank, Room};
@@ -12,33 +12,34 @@ use crate::observe::steps::Step;
 use crate::placement::balance::Draws;
 use crate::placement::choose::{Reason, choose};
 
-use super::super::exchange::{Bound, Exchange};
+use super::super::exchange::{Bound, Current, Exchange};
 use super::super::fault::Fault;
-use super::super::gate::Waited;
 use super::super::shown::Reasons;
-use super::super::snapshot::Place;
 use super::Edge;
 use super::hints::Accepting;
 
 impl Edge {
-    /// The next node for the request, waiting for one if need be.
-    pub(super) async fn next_place(&self, exchange: &mut Exchange) -> Result<Arc<Place>, Fault> {
+    /// The next node for the request, which has a place there from now on; waits for one if need be.
+    pub(super) async fn next_place(&self, exchange: &mut Exchange) -> Result<Current, Fault> {
+        self.leave(exchange);
         let retry = exchange.snapshot.retry.clone();
         let begin = Instant::now();
         let until = *exchange.patience.get_or_insert(begin + retry.patience);
-        let mut waited = None;
+        let (mut seat, mut waited) = (None, false);
         loop {
-            while let Some(id) = exchange.next.pop() {
-                // What was chosen a while ago may have been switched off since.
-                let place = exchange.snapshot.place(&id);
-                if let Some(place) = place.filter(|place| place.node.duty() != Duty::Off) {
-                    if let Some(outcome) = waited {
-                        self.metrics.wait_done(outcome);
+            // Before nodes are looked at, so that nothing that changes after the look is missed.
+            let changed = self.gate.changed();
+            let taken = match admitted(exchange) {
+                Admitted::To(current) => {
+                    if waited {
+                        self.metrics.wait_done(Wait::Placed);
                     }
-                    return Ok(Arc::clone(place));
+                    return Ok(current);
                 }
-            }
-            if exchange.rounds > 0 {
+                Admitted::TooLate => true,
+                Admitted::Nowhere => false,
+            };
+            if exchange.rounds > 0 && !taken {
                 // All were asked just now; asking them again at once would only be noise.
                 let left = until.saturating_duration_since(Instant::now());
                 if left.is_zero() {
@@ -58,19 +59,31 @@ impl Edge {
                 self.metrics.wait_done(Wait::Timeout);
                 return Err(fault);
             }
-            if exchange.rounds > 0 || waited.is_none() {
-                let why = fault.label();
-                exchange.step(Step::Waited { why });
-            }
-            let pause = until.min(Instant::now() + RECHECK);
-            match self.gate.wait(pause, retry.queue_length).await {
-                Waited::Changed | Waited::Expired => waited = Some(Wait::Placed),
-                Waited::Full => {
+            if seat.is_some() {
+                if exchange.rounds > 0 || !waited {
+                    let why = fault.label();
+                    exchange.step(Step::Waited { why });
+                }
+                let pause = until.min(Instant::now() + RECHECK);
+                // Woken or not: it looks again.
+                let _ = timeout_at(pause, changed).await;
+                waited = true;
+            } else {
+                seat = self.gate.enter(retry.queue_length);
+                if seat.is_none() {
                     self.metrics.wait_done(Wait::QueueFull);
                     return Err(Fault::Busy);
                 }
             }
             exchange.rounds = 0;
+        }
+    }
+
+    /// The request is over where it was: its place there is somebody else's.
+    fn leave(&self, exchange: &mut Exchange) {
+        let current = exchange.current.as_mut();
+        if current.is_some_and(|current| current.in_flight.take().is_some()) {
+            self.gate.wake();
         }
     }
 
@@ -140,6 +153,40 @@ impl Edge {
             Chosen::Some
         }
     }
+}
+
+/// A place on the first of the chosen nodes that has one.
+fn admitted(exchange: &mut Exchange) -> Admitted {
+    let mut taken = false;
+    while let Some(id) = exchange.next.pop() {
+        // What was chosen a while ago may have been switched off since, or somebody else was faster.
+        let place = exchange.snapshot.place(&id);
+        let Some(place) = place.filter(|place| place.node.duty() != Duty::Off) else {
+            continue;
+        };
+        let in_flight = place.node.admit(exchange.snapshot.node_in_flight);
+        if in_flight.is_some() {
+            return Admitted::To(Current {
+                place: Arc::clone(place),
+                in_flight,
+            });
+        }
+        taken = true;
+    }
+    if taken {
+        Admitted::TooLate
+    } else {
+        Admitted::Nowhere
+    }
+}
+
+/// What became of the nodes that were chosen.
+enum Admitted {
+    To(Current),
+    /// There was room when they were chosen, and is none any more.
+    TooLate,
+    /// None is left.
+    Nowhere,
 }
 
 /// What looking for a node came to.

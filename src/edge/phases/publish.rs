@@ -126,14 +126,15 @@ impl Edge {
             return Event::NoNode;
         }
         loop {
-            let place = match self.next_place(exchange).await {
-                Ok(place) => place,
+            let current = match self.next_place(exchange).await {
+                Ok(current) => current,
                 Err(fault) => {
                     exchange.fault = Some(fault);
                     return Event::NoNode;
                 }
             };
-            Self::take(exchange, Arc::clone(&place));
+            let place = Arc::clone(&current.place);
+            Self::take(exchange, current);
             let mut request = manifest.request.clone();
             Self::link_own(&mut request, exchange);
             let timeouts = &exchange.snapshot.timeouts;
@@ -190,7 +191,7 @@ impl Edge {
 
     /// Asks for the manifest under its name and compares it with what was sent.
     async fn look(&self, exchange: &mut Exchange, manifest: &Manifest) -> Looked {
-        let Ok(place) = self.next_place(exchange).await else {
+        let Ok(current) = self.next_place(exchange).await else {
             return Looked::Unknown;
         };
         let mut request = manifest.request.clone();
@@ -205,6 +206,7 @@ impl Edge {
             return Looked::Unknown;
         }
         // The same node may be asked to store it next.
+        let place = &current.place;
         exchange.next.push(place.node.id().clone());
         let timeouts = &exchange.snapshot.timeouts;
         let Ok(found) = self.live.fetch(&place.target, timeouts, request).await else {

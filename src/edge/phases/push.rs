@@ -321,8 +321,7 @@ impl Edge {
 fn quote(exchange: &mut Exchange, last: Option<&Reply>, place: Arc<Place>) {
     if last.is_some_and(is_quotable) {
         exchange.last_node = Some(place.node.id().clone());
-        let in_flight = place.node.begin(0);
-        exchange.current = Some(Current { place, in_flight });
+        exchange.current = Some(Current::booked(place));
     }
 }
 

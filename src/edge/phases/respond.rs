@@ -75,7 +75,7 @@ impl Edge {
         if let (Some(length), Some(current)) = (length, &mut exchange.current)
             && method != Method::HEAD
         {
-            current.in_flight.expect(length);
+            current.expect(length);
         }
         if let Some(id) = exchange.request_id_value() {
             head.insert_header("X-Request-Id", id)?;
@@ -187,7 +187,7 @@ impl Edge {
             exchange.shown.passed(size);
             self.metrics.carried(Direction::In, size);
             if let Some(current) = &mut exchange.current {
-                current.in_flight.passed(size);
+                current.passed(size);
             }
         }
         if end_of_stream {
@@ -232,7 +232,7 @@ impl Edge {
             exchange.bytes_out += size;
             self.metrics.carried(Direction::Out, size);
             if let Some(current) = &mut exchange.current {
-                current.in_flight.passed(size);
+                current.passed(size);
             }
         }
     }

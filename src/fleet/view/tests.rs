@@ -238,7 +238,9 @@ fn a_node_taken_out_by_requests_stays_out_while_another_is_usable() {
 #[test]
 fn a_node_is_full_at_its_cap() {
     let scene = Scene::new();
-    let running: Vec<_> = (0..10).map(|_| scene.node("b").begin(1000)).collect();
+    let running: Vec<_> = (0..10).map(|_| scene.node("b").begin()).collect();
+    assert!(scene.node("b").admit(10).is_none());
+    assert!(scene.node("b").admit(11).is_some());
     let candidates = scene.fleet.candidates(Traffic::Pull, scene.now, 10);
     let rooms: Vec<_> = candidates.iter().map(|candidate| candidate.room).collect();
     assert_eq!(rooms, [Room::Free, Room::Full, Room::Free]);

@@ -13,7 +13,7 @@ use crate::upload::takeover::Protection;
 use crate::upstream::Failure;
 use crate::upstream::peer::Pace;
 
-use super::super::super::snapshot::Place;
+use super::super::super::exchange::Current;
 use super::super::Edge;
 use super::super::flight::Attempted;
 use super::Pusher;
@@ -32,10 +32,11 @@ impl Pusher<'_> {
         };
         self.leave_refuser();
         loop {
-            let place = self.home().await?;
+            let current = self.home().await?;
+            let place = Arc::clone(&current.place);
             let request = self.request(method.clone(), &path, length);
             let request = request.ok_or(Failure::NoNode)?;
-            match self.begin(Arc::clone(&place), request, pace).await {
+            match self.begin(current, request, pace).await {
                 Ok(flight) => {
                     if *place.node.id() != self.node {
                         self.reason = TakeoverReason::ConnectFailed;
@@ -56,14 +57,14 @@ impl Pusher<'_> {
     }
 
     /// The node that has the session, as soon as it has room. Where it is given up, others are asked at once.
-    async fn home(&mut self) -> Result<Arc<Place>, Failure> {
+    async fn home(&mut self) -> Result<Current, Failure> {
         let relay = self.exchange.relay.as_mut();
         if let Some(upload) = relay.and_then(|relay| relay.upload.as_mut()) {
             upload.node.clone_from(&self.node);
         }
-        let place = self.next_place().await?;
-        if *place.node.id() == self.node || self.shares_storage() {
-            Ok(place)
+        let current = self.next_place().await?;
+        if *current.place.node.id() == self.node || self.shares_storage() {
+            Ok(current)
         } else {
             Err(Failure::Unreachable)
         }

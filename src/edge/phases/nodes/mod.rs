@@ -26,7 +26,7 @@ use crate::upload::transfer::Transfer;
 use crate::upstream::Failure;
 use crate::upstream::peer::Pace;
 
-use super::super::exchange::Exchange;
+use super::super::exchange::{Current, Exchange};
 use super::super::fault::{Fault, NodeTrouble};
 use super::super::plan::STATE;
 use super::super::snapshot::Place;
@@ -142,11 +142,12 @@ impl<'a> Pusher<'a> {
 
     async fn begin(
         &mut self,
-        place: Arc<Place>,
+        current: Current,
         mut request: RequestHeader,
         pace: Pace,
     ) -> Result<Attempted, Failure> {
-        Edge::take(self.exchange, Arc::clone(&place));
+        let place = Arc::clone(&current.place);
+        Edge::take(self.exchange, current);
         Edge::link_own(&mut request, self.exchange);
         let timeouts = &self.exchange.snapshot.timeouts;
         let begun = self
@@ -161,10 +162,10 @@ impl<'a> Pusher<'a> {
     /// Asks a node for a session.
     async fn session(
         &mut self,
-        place: Arc<Place>,
+        current: Current,
         request: RequestHeader,
     ) -> Result<Reply, Failure> {
-        let mut flight = self.begin(place, request, Pace::Read).await?;
+        let mut flight = self.begin(current, request, Pace::Read).await?;
         flight.end().await?;
         flight.head().await?;
         let reply = flight.reply().await?;
@@ -198,7 +199,8 @@ impl Nodes for Pusher<'_> {
         self.exchange.detach();
         let mut broken = 0;
         loop {
-            let place = self.next_place().await?;
+            let current = self.next_place().await?;
+            let place = Arc::clone(&current.place);
             let Some(Route::Upload(repository, _)) = self.route() else {
                 return Err(Failure::NoNode);
             };
@@ -206,7 +208,7 @@ impl Nodes for Pusher<'_> {
             let request = self.question(Method::POST, &path).ok_or(Failure::NoNode)?;
             // Nothing was replayed yet: others are asked, for as long as the client may wait. Nodes that take the
             // request and break off are not away, and are asked no more often than any request allows.
-            let reply = match self.session(Arc::clone(&place), request).await {
+            let reply = match self.session(current, request).await {
                 Ok(reply) if is_away(&reply) => {
                     self.fail(TakeoverReason::ConnectFailed);
                     let bad = NodeTrouble::BadAnswer;
@@ -261,7 +263,7 @@ impl Nodes for Pusher<'_> {
         request
             .insert_header(header::CONTENT_TYPE, kind)
             .map_err(|_| Failure::NoNode)?;
-        self.begin(place, request, pace).await
+        self.begin(Current::booked(place), request, pace).await
     }
 
     async fn seek(&mut self, length: u64) -> Sought {

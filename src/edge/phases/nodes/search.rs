@@ -15,6 +15,7 @@ use crate::upload::driver::{Nodes as _, Reply};
 use crate::upload::takeover::Sought;
 use crate::upstream::Failure;
 
+use super::super::super::exchange::Current;
 use super::super::super::snapshot::Place;
 use super::super::Edge;
 use super::super::loss::repository;
@@ -28,7 +29,7 @@ impl Pusher<'_> {
     }
 
     /// The next node, as long as the client may wait.
-    pub(super) async fn next_place(&mut self) -> Result<Arc<Place>, Failure> {
+    pub(super) async fn next_place(&mut self) -> Result<Current, Failure> {
         let found = self.edge.next_place(self.exchange).await;
         found.map_err(|fault| {
             self.exchange.fault = Some(fault);
@@ -74,9 +75,10 @@ impl Pusher<'_> {
         let mut asked: Vec<NodeId> = Vec::new();
         let most = self.exchange.snapshot.targets.len().min(MOST_SOUGHT);
         while asked.len() < most {
-            let Ok(place) = self.next_place().await else {
+            let Ok(current) = self.next_place().await else {
                 break;
             };
+            let place = Arc::clone(&current.place);
             if asked.contains(place.node.id()) {
                 if self.exchange.next.is_empty() {
                     break;
@@ -84,7 +86,7 @@ impl Pusher<'_> {
                 continue;
             }
             asked.push(place.node.id().clone());
-            Edge::take(self.exchange, Arc::clone(&place));
+            Edge::take(self.exchange, current);
             let mut request = request.clone();
             Edge::link_own(&mut request, self.exchange);
             let timeouts = &self.exchange.snapshot.timeouts;

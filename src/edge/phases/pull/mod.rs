@@ -130,14 +130,15 @@ impl Edge {
             return Event::Failed(Lost::NoNode);
         }
         loop {
-            let place = match self.next_place(exchange).await {
-                Ok(place) => place,
+            let current = match self.next_place(exchange).await {
+                Ok(current) => current,
                 Err(fault) => {
                     exchange.fault = Some(fault);
                     return Event::Failed(Lost::NoNode);
                 }
             };
-            Self::take(exchange, std::sync::Arc::clone(&place));
+            let place = std::sync::Arc::clone(&current.place);
+            Self::take(exchange, current);
             let Ok(mut request) = Self::own_request(session, exchange) else {
                 exchange.fault = Some(Fault::Ours);
                 return Event::Failed(Lost::NoNode);
@@ -314,7 +315,7 @@ impl Edge {
         exchange.shown.passed(size);
         self.metrics.carried(Direction::Out, size);
         if let Some(current) = &mut exchange.current {
-            current.in_flight.passed(size);
+            current.passed(size);
         }
         let written = session.write_response_body(Some(piece), false).await;
         written.map_err(Error::into_down)?;
