@@ -123,8 +123,6 @@ const WHEN_UNKNOWN: [&str; 3] = ["docker/", "go-containerregistry", "regclient"]
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use bytes::Bytes;
     use pingora::http::ResponseHeader;
 
@@ -135,7 +133,7 @@ mod tests {
     use crate::registry::name::RepositoryName;
     use crate::registry::session::SessionId;
     use crate::spool::file::Spools;
-    use crate::spool::settings::{SpoolSettings, WhenFull};
+    use crate::spool::settings::SpoolSettings;
 
     fn upload(node: &str, offset: u64) -> Upload {
         Upload {
@@ -150,15 +148,7 @@ mod tests {
 
     /// An upload whose bytes are nowhere but on its node.
     fn unkept() -> Transfer {
-        let spools = Spools::new(&SpoolSettings {
-            folder: std::env::temp_dir(),
-            memory: 1 << 20,
-            upload_limit: 1 << 20,
-            total_limit: 1 << 20,
-            disk_share: 100,
-            when_full: WhenFull::Unprotected,
-            idle_timeout: Duration::from_mins(1),
-        });
+        let spools = Spools::new(&SpoolSettings::of(1 << 20));
         let mut transfer = Transfer::begin(&upload("a", 5), spools.open());
         transfer.spool = None;
         transfer

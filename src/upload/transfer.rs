@@ -238,18 +238,10 @@ mod tests {
     use super::*;
     use crate::registry::name::RepositoryName;
     use crate::spool::file::Spools;
-    use crate::spool::settings::{SpoolSettings, WhenFull};
+    use crate::spool::settings::SpoolSettings;
 
     fn spools() -> Spools {
-        Spools::new(&SpoolSettings {
-            folder: std::env::temp_dir(),
-            memory: 1 << 20,
-            upload_limit: 1 << 20,
-            total_limit: 1 << 20,
-            disk_share: 100,
-            when_full: WhenFull::Unprotected,
-            idle_timeout: Duration::from_mins(1),
-        })
+        Spools::new(&SpoolSettings::of(1 << 20))
     }
 
     fn address(offset: u64, location: &str) -> Upload {

@@ -294,4 +294,20 @@ const BATCH: usize = 256 * 1024;
 const READ: usize = 256 * 1024;
 
 #[cfg(test)]
+impl SpoolSettings {
+    /// Room for this many bytes, all of which one upload may have, in memory.
+    pub(crate) fn of(bytes: u64) -> Self {
+        Self {
+            folder: std::env::temp_dir(),
+            memory: bytes,
+            upload_limit: bytes,
+            total_limit: bytes,
+            disk_share: 100,
+            when_full: WhenFull::Unprotected,
+            idle_timeout: std::time::Duration::from_mins(1),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests;

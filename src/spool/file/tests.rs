@@ -7,11 +7,8 @@ fn spools(memory: u64, share: u64) -> (tempfile::TempDir, Spools) {
     let settings = SpoolSettings {
         folder: folder.path().join("spool"),
         memory,
-        upload_limit: 64 << 20,
-        total_limit: 64 << 20,
         disk_share: share,
-        when_full: WhenFull::Unprotected,
-        idle_timeout: std::time::Duration::from_mins(1),
+        ..SpoolSettings::of(64 << 20)
     };
     (folder, Spools::new(&settings))
 }

@@ -50,10 +50,7 @@ impl Scene {
             folder: self.folder.unwrap_or_else(std::env::temp_dir),
             memory: self.memory,
             upload_limit: self.upload_limit,
-            total_limit: 1 << 20,
-            disk_share: 100,
-            when_full: WhenFull::Unprotected,
-            idle_timeout: Duration::from_mins(1),
+            ..SpoolSettings::of(1 << 20)
         };
         let mut spool = Spools::new(&settings).open();
         spool.append(Bytes::from_static(self.before)).await.unwrap();

@@ -4,15 +4,7 @@ use super::*;
 
 /// Four pieces of this size, before nodes that are each lost one piece later than the one before.
 async fn push(size: usize) -> (Ended, bool) {
-    let spools = Spools::new(&SpoolSettings {
-        folder: std::env::temp_dir(),
-        memory: 1 << 30,
-        upload_limit: 1 << 30,
-        total_limit: 1 << 30,
-        disk_share: 100,
-        when_full: WhenFull::Unprotected,
-        idle_timeout: Duration::from_mins(1),
-    });
+    let spools = Spools::new(&SpoolSettings::of(1 << 30));
     let mut spool = Some(spools.open());
     let piece = Given::Bytes(vec![7; size].into());
     let mut client = Client::new([vec![piece; 4], vec![Given::End]].concat());

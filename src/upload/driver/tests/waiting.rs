@@ -7,13 +7,9 @@ use super::*;
 /// Room for `total` bytes of all uploads.
 fn spools(total: u64, when_full: WhenFull) -> Spools {
     Spools::new(&SpoolSettings {
-        folder: std::env::temp_dir(),
-        memory: 1 << 20,
-        upload_limit: 1 << 20,
         total_limit: total,
-        disk_share: 100,
         when_full,
-        idle_timeout: Duration::from_mins(1),
+        ..SpoolSettings::of(1 << 20)
     })
 }
 
@@ -89,13 +85,9 @@ async fn a_push_that_is_too_large_by_itself_waits_for_nobody() {
     settings.push((4, PATIENCE));
     for (total, patience) in settings {
         let spools = Spools::new(&SpoolSettings {
-            folder: std::env::temp_dir(),
-            memory: 1 << 20,
             upload_limit: 4,
-            total_limit: total,
-            disk_share: 100,
             when_full: WhenFull::Wait,
-            idle_timeout: Duration::from_mins(1),
+            ..SpoolSettings::of(total)
         });
         let begin = Instant::now();
         let plan = Plan::answers(Head::AtEnd(202));
