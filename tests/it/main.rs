@@ -5,6 +5,12 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::disallowed_methods,
+    clippy::float_cmp,
+    clippy::print_stdout,
+    unreachable_pub,
     reason = "test code: a surprise is a failed test, and says where"
 )]
 

@@ -1,13 +1,5 @@
 //! The real clients through pilotage over three nodes: log in, push, pull, and what they say when
 //! they may not.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    unreachable_pub,
-    reason = "test code: a surprise is a failed test, and says where"
-)]
 
 mod anonymous;
 mod by_containerd;

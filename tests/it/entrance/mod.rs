@@ -1,16 +1,5 @@
 //! The entrance from outside: what is refused, what is let through, how TLS is spoken, and that
 //! nothing stays open for ever.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::cast_possible_truncation,
-    clippy::disallowed_methods,
-    clippy::float_cmp,
-    clippy::cast_precision_loss,
-    reason = "test code: a surprise is a failed test, and says where"
-)]
 
 mod accepted;
 pub(crate) mod certificates;

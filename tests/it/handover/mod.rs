@@ -1,16 +1,5 @@
 //! Change without a gap: a new binary takes the ports over, an instance leaves and another comes, settings and
 //! certificates change, and no client notices.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::cast_possible_truncation,
-    clippy::disallowed_methods,
-    clippy::float_cmp,
-    clippy::cast_precision_loss,
-    reason = "test code: a surprise is a failed test, and says where"
-)]
 
 mod bound;
 mod changed;

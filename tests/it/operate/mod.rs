@@ -1,15 +1,4 @@
 //! What an operator does and sees: start, reload, stop, the admin pages, records and secrets.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::cast_possible_truncation,
-    clippy::disallowed_methods,
-    clippy::float_cmp,
-    clippy::cast_precision_loss,
-    reason = "test code: a surprise is a failed test, and says where"
-)]
 
 mod admin;
 mod check;

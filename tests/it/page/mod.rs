@@ -1,10 +1,4 @@
 //! The page to look at, in a real browser before a real cluster.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test code: a surprise is a failed test, and says where"
-)]
 
 mod access;
 mod changes;

@@ -3,14 +3,6 @@
 //!
 //! A *stage* is three nodes behind a balancer; a *hand* sends requests to it as one account over one
 //! protocol.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    unreachable_pub,
-    reason = "test code: a surprise is a failed test, and says where"
-)]
 
 mod browser;
 mod challenge;

@@ -3,16 +3,6 @@
 //! A *trial* is three real nodes behind a balancer that is quick to lose patience; a *courier* pushes
 //! and pulls through it by hand, in the form of one of the real clients, and stops at each *moment*
 //! so that a test can strike; a *fault* is what befalls the node that has the transfer.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::cast_possible_truncation,
-    clippy::print_stdout,
-    unreachable_pub,
-    reason = "test code: a surprise is a failed test, and says where"
-)]
 
 mod again;
 mod answers;
