@@ -1,11 +1,12 @@
 //! What is generated from the command line itself: completions for shells, and manual pages.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Command};
 use clap_complete::Shell;
+use clap_mangen::Man as Page;
 
 use super::complain;
 
@@ -34,7 +35,9 @@ pub(super) fn completions(mut command: Command, options: &Completions) -> ExitCo
 
 /// Writes a page for the program and one for each of its commands.
 pub(super) fn man(command: Command, options: &Man) -> ExitCode {
-    match clap_mangen::generate_to(command, &options.folder) {
+    let mut command = command.disable_help_subcommand(true);
+    command.build();
+    match pages(&command, &options.folder) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let folder = options.folder.display();
@@ -42,6 +45,15 @@ pub(super) fn man(command: Command, options: &Man) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Each page says at its foot whose it is. The version is on the first page only: a release changes no other.
+fn pages(command: &Command, folder: &Path) -> io::Result<()> {
+    for inner in command.get_subcommands() {
+        pages(inner, folder)?;
+    }
+    let page = Page::new(command.clone()).source(NAME);
+    page.generate_to(folder).map(drop)
 }
 
 const NAME: &str = "pilotage";
