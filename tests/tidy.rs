@@ -13,6 +13,8 @@
 
 #[path = "tidy/names.rs"]
 mod names;
+#[path = "tidy/papers.rs"]
+mod papers;
 #[path = "tidy/project.rs"]
 mod project;
 #[path = "tidy/queries.rs"]
