@@ -4,7 +4,7 @@ use pilotage::observe::names::{Kind, METRICS, Metric, Values};
 use pilotage::registry::route;
 use serde_json::Value;
 
-use super::project::{self, File};
+use super::project::{self, FILES, File};
 use super::{expect_none, expect_one};
 
 const RULES: &str = "conf/prometheus/pilotage.rules.yml";
@@ -202,7 +202,10 @@ fn alert_rules_ask_for_what_exists() {
 
 #[test]
 fn every_alert_has_a_test() {
-    let tests = project::text("tests/prometheus/pilotage.test.yml");
+    let tests = FILES
+        .iter()
+        .filter(|file| file.path.starts_with("tests/prometheus/"));
+    let tests: String = tests.map(|file| file.text.as_str()).collect();
     let names = project::text(RULES).split("- alert:").skip(1);
     let untested = names
         .map(|text| text.lines().next().unwrap().trim())
