@@ -188,7 +188,7 @@ impl Drop for Running {
 }
 
 impl Exchange {
-    pub(super) fn new(snapshot: Arc<Snapshot>, now: Instant) -> Self {
+    pub(super) fn new(snapshot: Arc<Snapshot>, now: Instant, shown: Shown) -> Self {
         Self {
             snapshot,
             started: now,
@@ -228,7 +228,7 @@ impl Exchange {
             lag: Lag::Unasked,
             deletion: Deletion::NothingLost,
             trail: Trail::default(),
-            shown: Shown::default(),
+            shown,
         }
     }
 

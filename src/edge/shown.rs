@@ -20,13 +20,22 @@ use super::phases::content;
 /// What operators are shown of one request.
 #[derive(Debug, Default)]
 pub(super) struct Shown {
-    steps: Steps,
+    /// `None` where nobody can ask for them afterwards: then nothing is done for them.
+    steps: Option<Steps>,
     underway: Option<Underway>,
     /// What the client is told when it wants to push in the middle of maintenance.
     pub(super) notice: Option<Arc<Notice>>,
 }
 
 impl Shown {
+    /// A request begins; its steps are kept here, if they are kept at all.
+    pub(super) fn begin(steps: Option<Steps>) -> Self {
+        Self {
+            steps,
+            ..Self::default()
+        }
+    }
+
     /// The transfer, if the request is one.
     pub(super) fn transfer(&self) -> Option<&Arc<Transfer>> {
         self.underway.as_ref().map(Underway::transfer)
@@ -40,34 +49,39 @@ impl Shown {
     }
 
     /// The request is over: nothing is under way any more, and these were its steps.
-    pub(super) fn end(&mut self) -> Steps {
+    pub(super) fn end(&mut self) -> Option<Steps> {
         self.underway = None;
-        std::mem::take(&mut self.steps)
+        self.steps.take()
     }
 }
 
 impl Exchange {
     /// Another step of the request.
-    pub(super) fn step(&mut self, step: Step) {
-        let after = self.started.elapsed();
-        self.shown.steps.step(after, step);
+    pub(super) fn step(&mut self, step: impl FnOnce() -> Step) {
+        if let Some(steps) = &mut self.shown.steps {
+            steps.step(self.started.elapsed(), step());
+        }
     }
 
-    /// Nodes stand in this order from now on, out of these candidates.
-    pub(super) fn chosen(&mut self, choice: &Reasons, candidates: &[Candidate], order: &[NodeId]) {
+    /// What [`Exchange::chosen`] will tell of a choice, where it is asked to tell anything.
+    pub(super) fn reasons(&self, choice: &Choice) -> Option<Reasons> {
+        self.shown.steps.as_ref().map(|_| Reasons::from(choice))
+    }
+
+    /// The nodes of `next` stand in their order from now on, out of these candidates.
+    pub(super) fn chosen(&mut self, reasons: Option<&Reasons>, candidates: &[Candidate]) {
+        let Some(reasons) = reasons else { return };
         let why = |node: &NodeId| {
-            let found = choice.0.iter().find(|(id, _)| id == node);
+            let found = reasons.0.iter().find(|(id, _)| id == node);
             found.map_or(SESSION, |(_, reason)| reason.as_str())
         };
-        let order = order.iter().map(|node| Wanted {
+        let order = self.next.iter().map(|node| Wanted {
             node: node.clone(),
             why: why(node),
         });
-        let step = Step::Chosen {
-            order: order.collect(),
-            passed_over: candidates.iter().filter_map(passed_over).collect(),
-        };
-        self.step(step);
+        let order = order.collect();
+        let passed_over = candidates.iter().filter_map(passed_over).collect();
+        self.step(|| Step::Chosen { order, passed_over });
     }
 
     /// A transfer begins: it is shown until the request is over.
@@ -124,6 +138,7 @@ const SESSION: &str = "session";
 mod tests {
     use super::super::tests::exchange;
     use super::*;
+    use crate::placement::choose::Pick;
 
     fn candidate(name: &str, rank: Rank, room: Room) -> Candidate {
         Candidate {
@@ -145,8 +160,8 @@ mod tests {
             candidate("d", Rank::Down, Room::Free),
         ];
         let reasons = Reasons(vec![(candidates[0].id.clone(), Reason::Recent)]);
-        let order = [candidates[3].id.clone(), candidates[0].id.clone()];
-        exchange.chosen(&reasons, &candidates, &order);
+        exchange.next = vec![candidates[3].id.clone(), candidates[0].id.clone()];
+        exchange.chosen(Some(&reasons), &candidates);
         let told = serde_json::to_value(exchange.shown.end()).unwrap();
         let step = &told["steps"][0];
         assert_eq!(step["step"], "chosen");
@@ -158,5 +173,25 @@ mod tests {
             .map(|one| format!("{} {}", one["node"], one["why"]).replace('"', ""))
             .collect();
         assert_eq!(over, ["b draining", "c full", "d down"]);
+    }
+
+    #[tokio::test]
+    async fn of_a_request_that_nobody_can_ask_for_no_step_is_made() {
+        let mut exchange = exchange();
+        exchange.shown = Shown::begin(None);
+        let node = NodeId::parse("a").unwrap();
+        let choice = Choice {
+            picks: vec![Pick {
+                node: node.clone(),
+                reason: Reason::Recent,
+                room: Room::Free,
+            }],
+        };
+        let reasons = exchange.reasons(&choice);
+        assert!(reasons.is_none());
+        exchange.next = vec![node];
+        exchange.chosen(reasons.as_ref(), &[candidate("a", Rank::Up, Room::Free)]);
+        exchange.step(|| panic!("a step is made"));
+        assert!(exchange.shown.end().is_none());
     }
 }

@@ -14,6 +14,7 @@ use crate::download::settings::{TakeoverSettings, Verify};
 use crate::fleet::view::Fleet;
 use crate::guard::settings::{Allowance, GuardSettings, LoginGuarding, LoginSettings, Tokens};
 use crate::guard::who::Anonymizer;
+use crate::observe::steps::Steps;
 use crate::rewrite::{LocationForm, Scheme};
 use crate::upstream::settings::{ProbeKind, ProbeSettings, Timeouts};
 
@@ -21,6 +22,7 @@ use super::connection::Connection;
 use super::exchange::Exchange;
 use super::host::ServedNames;
 use super::settings::{CertificateFiles, Certificates, Limits, Public, Retry};
+use super::shown::Shown;
 use super::snapshot::Snapshot;
 
 /// Limits as small as they may be without being in the way.
@@ -136,7 +138,8 @@ pub(super) fn certificates() -> Certificates {
 
 /// A request that has just begun.
 pub(super) fn exchange() -> Exchange {
-    let mut exchange = Exchange::new(Arc::new(snapshot()), Instant::now());
+    let shown = Shown::begin(Some(Steps::default()));
+    let mut exchange = Exchange::new(Arc::new(snapshot()), Instant::now(), shown);
     "request-1".clone_into(&mut exchange.request_id);
     exchange
 }

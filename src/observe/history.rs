@@ -88,6 +88,11 @@ impl History {
         }
     }
 
+    /// For the steps of a request that begins now; nothing where nobody could ask for them afterwards.
+    pub fn begin(&self) -> Option<Steps> {
+        (self.limit.load(Ordering::Relaxed) > 0).then(Steps::default)
+    }
+
     /// A request has ended, at this second since 1970.
     pub fn remember(&self, record: &Record<'_>, ended: u64, steps: Steps) {
         if self.limit.load(Ordering::Relaxed) == 0 {
@@ -253,7 +258,9 @@ mod tests {
         }
         history.resize(1);
         assert_eq!(ids(&history, Which::All), ["c"]);
+        assert!(history.begin().is_some());
         history.resize(0);
+        assert!(history.begin().is_none(), "no request keeps its steps");
         history.remember(&record("d"), 2, Steps::default());
         assert!(ids(&history, Which::All).is_empty());
     }

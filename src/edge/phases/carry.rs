@@ -51,8 +51,7 @@ impl Edge {
         if let Some(transfer) = exchange.shown.transfer() {
             transfer.on(node);
         }
-        let node = node.clone();
-        exchange.step(Step::Asked { node });
+        exchange.step(|| Step::Asked { node: node.clone() });
         exchange.progress = Instant::now();
         let at = exchange.progress.into_std();
         let about = || asked(place);
@@ -111,9 +110,8 @@ impl Edge {
         };
         self.lookout.observe(node, observation);
         let fault = Fault::Node(trouble).label();
-        let failed = node.id().clone();
-        exchange.step(Step::Failed {
-            node: failed,
+        exchange.step(|| Step::Failed {
+            node: node.id().clone(),
             fault,
         });
         tracing::debug!(request_id = exchange.request_id, node = %node.id(), fault, "attempt failed");

@@ -83,7 +83,9 @@ impl Edge {
             self.metrics.committed(after);
         }
         self.log.access(&record);
-        self.history.remember(&record, unix_seconds(), steps);
+        if let Some(steps) = steps {
+            self.history.remember(&record, unix_seconds(), steps);
+        }
         self.traced(&mut trail, &record, end);
         exchange.current = None;
         self.gate.wake();

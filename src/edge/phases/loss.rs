@@ -62,7 +62,7 @@ impl Edge {
         if let Some(transfer) = exchange.shown.transfer() {
             transfer.taken_over();
         }
-        exchange.step(Step::TakenOver {
+        exchange.step(|| Step::TakenOver {
             from: from.clone(),
             to: to.clone(),
             reason: reason.as_str(),

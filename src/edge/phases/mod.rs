@@ -63,6 +63,7 @@ use super::exchange::Exchange;
 use super::gate::Gate;
 use super::lookout::Lookout;
 use super::maintenance::Maintenance;
+use super::shown::Shown;
 use super::snapshot::Snapshot;
 
 pub use self::unmask::Unmasked;
@@ -102,7 +103,8 @@ impl ProxyHttp for Edge {
     type CTX = Exchange;
 
     fn new_ctx(&self) -> Exchange {
-        Exchange::new(self.snapshot.load_full(), Instant::now())
+        let shown = Shown::begin(self.history.begin());
+        Exchange::new(self.snapshot.load_full(), Instant::now(), shown)
     }
 
     async fn early_request_filter(

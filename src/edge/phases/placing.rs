@@ -14,7 +14,6 @@ use crate::placement::choose::{Reason, choose};
 
 use super::super::exchange::{Bound, Current, Exchange};
 use super::super::fault::Fault;
-use super::super::shown::Reasons;
 use super::Edge;
 use super::hints::Accepting;
 
@@ -62,7 +61,7 @@ impl Edge {
             if seat.is_some() {
                 if exchange.rounds > 0 || !waited {
                     let why = fault.label();
-                    exchange.step(Step::Waited { why });
+                    exchange.step(|| Step::Waited { why });
                 }
                 let pause = until.min(Instant::now() + RECHECK);
                 // Woken or not: it looks again.
@@ -118,7 +117,7 @@ impl Edge {
             second: fastrand::u64(..),
         };
         let choice = choose(&candidates, &hints, draws);
-        let reasons = Reasons::from(&choice);
+        let reasons = exchange.reasons(&choice);
         let waits_for_pin = choice
             .first()
             .is_some_and(|pick| pick.reason == Reason::Pin && pick.room == Room::Full);
@@ -144,8 +143,7 @@ impl Edge {
         if let Some(node) = session.filter(|node| !failed.contains(node)) {
             exchange.next.insert(0, node);
         }
-        let order = exchange.next.clone();
-        exchange.chosen(&reasons, &candidates, &order);
+        exchange.chosen(reasons.as_ref(), &candidates);
         exchange.next.reverse();
         if exchange.next.is_empty() {
             Chosen::Full

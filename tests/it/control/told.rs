@@ -162,6 +162,18 @@ async fn so_many_requests_are_remembered_as_the_operator_wants() {
         .expect(200);
     front.balancer.records(6, |_| true).await;
     assert_eq!(remembered(&front).await, 0);
+    // What begins after that is remembered with all of its steps.
+    front.balancer.reload(|config| {
+        config.set("admin", "requests", 3);
+    });
+    let first = until("a request is remembered again", SOON, async || {
+        let again = Request::get("/v2/_catalog");
+        front.h1().send(again).await.expect(200);
+        let page = front.balancer.admin("/v1/requests?which=all").await.json();
+        page["requests"].get(0).cloned()
+    })
+    .await;
+    assert_eq!(first["steps"][0]["step"], "chosen", "{first}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
