@@ -29,7 +29,7 @@ use pilotage::fleet::health::{Settings, Traffic};
 use pilotage::fleet::node::{Duty, Listing, NodeId};
 use pilotage::fleet::view::Fleet;
 use pilotage::observe::labels::{Attempt, Outcome};
-use pilotage::observe::record::{Record, Rescued};
+use pilotage::observe::record::Record;
 use pilotage::observe::trace::Ratio;
 use pilotage::observe::trail::{Asked, Trail};
 use pilotage::placement::balance::Draws;
@@ -212,27 +212,16 @@ fn traces(table: &Table) {
     };
     let record = Record {
         request_id: "69d1c9b0-3828-4c1b-a26d-bd52176c71f0",
-        client: IpAddr::V4(Ipv4Addr::LOCALHOST),
         method: "GET",
         host: Some(HOST),
-        protocol: "HTTP/1.1",
         tls: Some("TLSv1.3"),
         route: "blob",
         repo: Some("library/app"),
-        reference: None,
-        session: None,
-        node: None,
-        first_node: None,
         attempt: 1,
-        takeovers: 0,
-        rescued: Rescued::default(),
         status: 200,
-        fault: None,
         outcome: Outcome::Answered,
-        bytes_in: 0,
         bytes_out: 1,
-        first_byte: None,
-        total: Duration::from_millis(1),
+        ..Record::unread(IpAddr::V4(Ipv4Addr::LOCALHOST), Duration::from_millis(1))
     };
     for (name, ratio) in [("trace not sampled", "0%"), ("trace sampled", "100%")] {
         let ratio = Ratio::parse(ratio).unwrap();

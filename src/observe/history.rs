@@ -198,33 +198,18 @@ mod tests {
     use std::net::Ipv4Addr;
     use std::time::Duration;
 
-    use super::super::record::Rescued;
     use super::*;
 
     fn record(id: &str) -> Record<'_> {
         Record {
             request_id: id,
-            client: IpAddr::V4(Ipv4Addr::LOCALHOST),
             method: "GET",
-            host: None,
-            protocol: "HTTP/1.1",
-            tls: None,
             route: "blob",
             repo: Some("lab/app"),
-            reference: None,
-            session: None,
-            node: None,
-            first_node: None,
             attempt: 1,
-            takeovers: 0,
-            rescued: Rescued::default(),
             status: 200,
-            fault: None,
             outcome: Outcome::Answered,
-            bytes_in: 0,
-            bytes_out: 0,
-            first_byte: None,
-            total: Duration::from_millis(5),
+            ..Record::unread(IpAddr::V4(Ipv4Addr::LOCALHOST), Duration::from_millis(5))
         }
     }
 

@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 use crate::observe::labels::{ConnectionClose, Handshake, Outcome, Refusal};
 use crate::observe::log::Log;
 use crate::observe::metrics::Metrics;
-use crate::observe::record::{Record, Rescued};
+use crate::observe::record::Record;
 use crate::rewrite::Scheme;
 
 use super::connection::{Connection, Connections, Crowded, Place};
@@ -253,23 +253,8 @@ impl<A: ServerApp + Send + Sync + 'static> Doors<A> {
     fn record_malformed(&self, connection: &Connection) {
         let Some(log) = &self.log else { return };
         self.metrics.connection_refused(Refusal::Malformed);
-        let answered = connection.answered();
+        let (answered, client) = (connection.answered(), connection.peer.ip().to_canonical());
         log.access(&Record {
-            request_id: "",
-            client: connection.peer.ip().to_canonical(),
-            method: "",
-            host: None,
-            protocol: "HTTP/1.1",
-            tls: None,
-            route: "unknown",
-            repo: None,
-            reference: None,
-            session: None,
-            node: None,
-            first_node: None,
-            attempt: 0,
-            takeovers: 0,
-            rescued: Rescued::default(),
             status: if answered { 400 } else { 0 },
             fault: Some("malformed"),
             outcome: if answered {
@@ -277,10 +262,7 @@ impl<A: ServerApp + Send + Sync + 'static> Doors<A> {
             } else {
                 Outcome::ClientLeft
             },
-            bytes_in: 0,
-            bytes_out: 0,
-            first_byte: None,
-            total: connection.opened.elapsed(),
+            ..Record::unread(client, connection.opened.elapsed())
         });
     }
 }

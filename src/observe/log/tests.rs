@@ -20,27 +20,13 @@ fn settings(format: LogFormat, level: &str) -> LogSettings {
 fn record() -> Record<'static> {
     Record {
         request_id: "0123",
-        client: IpAddr::V4(Ipv4Addr::LOCALHOST),
         method: "GET",
         host: Some("registry.example.com"),
-        protocol: "HTTP/1.1",
-        tls: None,
         route: "base",
-        repo: None,
-        reference: None,
-        session: None,
-        node: None,
-        first_node: None,
-        attempt: 0,
-        takeovers: 0,
-        rescued: crate::observe::record::Rescued::default(),
         status: 401,
-        fault: None,
         outcome: Outcome::Answered,
-        bytes_in: 0,
         bytes_out: 87,
-        first_byte: None,
-        total: Duration::from_millis(3),
+        ..Record::unread(IpAddr::V4(Ipv4Addr::LOCALHOST), Duration::from_millis(3))
     }
 }
 

@@ -63,6 +63,34 @@ pub struct Rescued {
 }
 
 impl Record<'_> {
+    /// A request of which nothing could be read, and whose client left after `total`.
+    pub fn unread(client: IpAddr, total: Duration) -> Self {
+        Self {
+            request_id: "",
+            client,
+            method: "",
+            host: None,
+            protocol: "HTTP/1.1",
+            tls: None,
+            route: "unknown",
+            repo: None,
+            reference: None,
+            session: None,
+            node: None,
+            first_node: None,
+            attempt: 0,
+            takeovers: 0,
+            rescued: Rescued::default(),
+            status: 0,
+            fault: None,
+            outcome: Outcome::ClientLeft,
+            bytes_in: 0,
+            bytes_out: 0,
+            first_byte: None,
+            total,
+        }
+    }
+
     /// Appends the fields as members of a JSON object, without braces, each after a comma.
     pub fn write_json(&self, out: &mut String) {
         self.write(&mut Json(out));

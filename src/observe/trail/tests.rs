@@ -3,7 +3,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
 use crate::observe::labels::Outcome;
-use crate::observe::record::{Record, Rescued};
+use crate::observe::record::Record;
 
 const RATIO: &str = "100%";
 
@@ -22,27 +22,20 @@ fn place(name: &str) -> Asked {
 fn record() -> Record<'static> {
     Record {
         request_id: "id-1",
-        client: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
         method: "GET",
         host: Some("registry.example.com:8443"),
-        protocol: "HTTP/1.1",
         tls: Some("TLSv1.3"),
         route: "blob",
         repo: Some("lab/app"),
-        reference: None,
-        session: None,
-        node: None,
-        first_node: None,
         attempt: 2,
         takeovers: 1,
-        rescued: Rescued::default(),
         status: 200,
-        fault: None,
         outcome: Outcome::TakenOver,
-        bytes_in: 0,
         bytes_out: 9,
-        first_byte: None,
-        total: Duration::from_secs(10),
+        ..Record::unread(
+            IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
+            Duration::from_secs(10),
+        )
     }
 }
 
