@@ -159,18 +159,29 @@ trait Form {
 
 struct Json<'o>(&'o mut String);
 
+impl Json<'_> {
+    /// By hand: the machinery of formatting costs more than the few bytes.
+    fn name(&mut self, name: &str) {
+        self.0.push_str(",\"");
+        self.0.push_str(name);
+        self.0.push_str("\":");
+    }
+}
+
 impl Form for Json<'_> {
     fn text(&mut self, name: &str, value: &str) {
-        append(self.0, format_args!(",\"{name}\":"));
+        self.name(name);
         quote(self.0, value);
     }
 
     fn number(&mut self, name: &str, value: impl fmt::Display) {
-        append(self.0, format_args!(",\"{name}\":{value}"));
+        self.name(name);
+        append(self.0, format_args!("{value}"));
     }
 
     fn display(&mut self, name: &str, value: impl fmt::Display) {
-        append(self.0, format_args!(",\"{name}\":\"{value}\""));
+        self.name(name);
+        append(self.0, format_args!("\"{value}\""));
     }
 }
 
@@ -201,7 +212,19 @@ impl Form for Text<'_> {
 fn quote(out: &mut String, value: &str) {
     let (kept, cut) = bounded(value);
     out.push('"');
-    for character in kept.chars() {
+    // Nearly every text is one of these, and copied at once.
+    let plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    if kept.bytes().all(plain) {
+        out.push_str(kept);
+    } else {
+        escape(out, kept);
+    }
+    out.push_str(cut);
+    out.push('"');
+}
+
+fn escape(out: &mut String, text: &str) {
+    for character in text.chars() {
         match character {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
@@ -214,8 +237,6 @@ fn quote(out: &mut String, value: &str) {
             }
         }
     }
-    out.push_str(cut);
-    out.push('"');
 }
 
 /// As much of a text as is kept, and what stands for the rest.
