@@ -1,6 +1,8 @@
 //! The client's side of what we carry ourselves: its body, read with a limit on silence.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,6 +27,13 @@ pub(super) async fn read_piece(session: &mut Session, limit: Duration) -> Result
         Ok(read) => read.map_err(Error::into_down),
         Err(_) => Err(Error::new_down(ErrorType::ReadTimedout)),
     }
+}
+
+/// Whether the client has taken its request back. Only HTTP/2 tells that while bytes of the body wait to be read.
+pub(super) fn has_left(session: &mut Session) -> bool {
+    let mut context = Context::from_waker(Waker::noop());
+    let close = session.watch_h2_stream_close();
+    close.is_some_and(|mut close| Pin::new(&mut close).poll(&mut context).is_ready())
 }
 
 /// The client's body as the driver reads it.

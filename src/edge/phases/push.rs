@@ -31,7 +31,7 @@ use super::super::fault::{Fault, NodeTrouble};
 use super::super::snapshot::Place;
 use super::Edge;
 use super::arrive::unix_seconds;
-use super::client::Client;
+use super::client::{Client, has_left};
 use super::nodes::Pusher;
 use super::respond::{public_url, sealed};
 
@@ -50,6 +50,10 @@ impl Edge {
             return Ok(false);
         };
         let mut transfer = shared.lock().await;
+        // What was done while it waited is the client's latest word.
+        if has_left(session) {
+            return Err(Error::new_down(ErrorType::ConnectionClosed));
+        }
         transfer.rewind(upload, || self.spools.open()).await;
         if held == Held::Spent {
             transfer.session = Held::Spent;
