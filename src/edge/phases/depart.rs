@@ -82,10 +82,11 @@ impl Edge {
         if let Some(after) = commit(&record, exchange) {
             self.metrics.committed(after);
         }
-        self.log.access(&record);
+        // Whoever reads the record may ask what became of the request.
         if let Some(steps) = steps {
             self.history.remember(&record, unix_seconds(), steps);
         }
+        self.log.access(&record);
         self.traced(&mut trail, &record, end);
         exchange.current = None;
         self.gate.wake();
