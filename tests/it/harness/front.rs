@@ -4,7 +4,8 @@
 use super::balancer::config::Config;
 use super::balancer::{Balancer, program};
 use super::certs::Offer;
-use super::http::Target;
+use super::http::answer::Answer;
+use super::http::{Request, Target};
 use super::image::digest;
 use super::ports::Subnet;
 use super::recorder::{HEALTH, Received, Recorder, answer};
@@ -66,6 +67,12 @@ impl Front {
         let address = self.balancer.listeners("redirect")[0];
         let name = super::cluster::PUBLIC_NAME;
         Target::plain(address, &format!("{name}:{}", address.port()))
+    }
+
+    /// A small request is served.
+    pub async fn serves(&self) -> Answer {
+        let request = Request::get("/v2/_catalog");
+        self.h1().send(request).await.expect(200)
     }
 
     /// What all nodes saw but probes.

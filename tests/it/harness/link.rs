@@ -149,6 +149,9 @@ impl Link {
 
     /// Ends all connections that are open now.
     pub fn cut_all(&self, end: End) {
+        if end == End::Vanish {
+            self.state.door.send_replace(Door::Refusing);
+        }
         self.state
             .ends
             .send_modify(|order| *order = (order.0 + 1, end));
@@ -162,17 +165,18 @@ impl Link {
     /// Opens or shuts the door for new connections; returns when it is so.
     pub async fn set_door(&mut self, door: Door) {
         self.state.door.send_replace(door);
-        let applied = self.in_force.wait_for(|now| *now == door);
-        tokio::time::timeout(SOON, applied)
-            .await
-            .expect("the address is free")
-            .unwrap();
+        let applied = tokio::time::timeout(SOON, self.in_force.wait_for(|now| *now == door));
+        applied.await.expect("the address is free").unwrap();
     }
 
-    /// A node that is gone: its connections are reset, and new ones are refused.
+    /// A node that is gone: its connections are reset, and new ones are refused; returns when no byte passes any more.
     pub async fn vanish(&mut self) {
         self.set_door(Door::Refusing).await;
         self.cut_all(End::Reset);
+        until("all connections are ended", SOON, async || {
+            (self.open_connections() == 0).then_some(())
+        })
+        .await;
     }
 
     /// All as it was at first.
@@ -214,10 +218,9 @@ impl Drop for Link {
 }
 
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()?
-    } else {
-        TcpSocket::new_v6()?
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
@@ -251,7 +254,8 @@ async fn serve(
         tokio::select! {
             changed = door.changed() => if changed.is_err() { return },
             Ok((stream, _)) = accepted => match *state.door.borrow() {
-                Door::Open => { tokio::spawn(relay(stream, state.clone())); }
+                // What is ordered from now on ends it, however late it is its turn.
+                Door::Open => { tokio::spawn(relay(stream, state.clone(), state.ends.subscribe())); }
                 Door::Refusing | Door::Resetting => reset(&stream),
             },
         }
@@ -263,9 +267,7 @@ fn reset(stream: &TcpStream) {
     drop(SockRef::from(stream).set_linger(Some(Duration::ZERO)));
 }
 
-async fn relay(mut client: TcpStream, state: Arc<State>) {
-    let mut ends = state.ends.subscribe();
-    ends.borrow_and_update();
+async fn relay(mut client: TcpStream, state: Arc<State>, mut ends: watch::Receiver<(u64, End)>) {
     let Ok(mut node) = TcpStream::connect(state.target).await else {
         reset(&client);
         return;
@@ -281,17 +283,15 @@ async fn relay(mut client: TcpStream, state: Arc<State>) {
         // The number of the exchange that runs.
         let exchange = Mutex::new(0);
         tokio::select! {
+            biased;
+            ordered = ends.changed() => Some(ordered.map_or(End::Reset, |()| ends.borrow().1)),
             both = async { tokio::try_join!(
                 pump(&mut client_read, &mut node_write, (&state, &exchange), Direction::ToNode),
                 pump(&mut node_read, &mut client_write, (&state, &exchange), Direction::FromNode),
             ) } => both.err(),
-            ordered = ends.changed() => Some(ordered.map_or(End::Reset, |()| ends.borrow().1)),
         }
     };
     state.count(|counters| counters.open -= 1);
-    if end == Some(End::Vanish) {
-        state.door.send_replace(Door::Refusing);
-    }
     for stream in [&mut client, &mut node] {
         match end {
             Some(End::Reset | End::Vanish) => reset(stream),
@@ -379,11 +379,13 @@ impl State {
         let concerned = |trap: &Trap| {
             trap.direction == direction && request.starts_with(trap.request.as_bytes())
         };
-        let sprung = counters
-            .traps
-            .iter()
-            .position(|trap| concerned(trap) && trap.left <= read);
+        let mut traps = counters.traps.iter();
+        let sprung = traps.position(|trap| concerned(trap) && trap.left <= read);
         let trap = sprung.map(|at| counters.traps.remove(at));
+        if trap.as_ref().is_some_and(|trap| trap.end == End::Vanish) {
+            // Together with the trap: whoever sees that it is gone may open the door again.
+            self.door.send_replace(Door::Refusing);
+        }
         let passed = trap.as_ref().map_or(read, |trap| trap.left);
         counters.bytes[direction as usize] += passed;
         if let Some((_, bytes)) = counters.exchanges.get_mut(exchange) {

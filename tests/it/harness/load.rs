@@ -68,8 +68,9 @@ impl Load {
 
 enum Sender {
     Each(Target),
-    Kept(Target, Option<Connection>),
-    Two(Target, Option<h2::Client>),
+    /// With the time of its latest answer.
+    Kept(Target, Option<(Connection, Instant)>),
+    Two(Target, Option<(h2::Client, Instant)>),
 }
 
 impl Sender {
@@ -85,7 +86,7 @@ impl Sender {
         let answer = match self {
             Self::Each(target) => target.try_send(request).await.map_err(|e| e.to_string())?,
             Self::Kept(target, kept) => {
-                let mut connection = match kept.take() {
+                let mut connection = match recent(kept) {
                     Some(connection) => connection,
                     None => target.connect().await.map_err(|e| e.to_string())?,
                 };
@@ -94,7 +95,7 @@ impl Sender {
                 connection.write(&bytes).await.map_err(|e| e.to_string())?;
                 let answer = connection.answer("GET").await.map_err(|e| e.to_string())?;
                 let last = answer.header("connection") == Some("close");
-                *kept = (!last).then_some(connection);
+                *kept = (!last).then(|| (connection, Instant::now()));
                 answer
             }
             Self::Two(target, kept) => {
@@ -103,7 +104,7 @@ impl Sender {
                     let answer = client.send(request).await;
                     (client, answer)
                 };
-                let client = match kept.take() {
+                let client = match recent(kept) {
                     Some(client) => client,
                     None => connect().await?,
                 };
@@ -113,7 +114,7 @@ impl Sender {
                     Err(_) => again(connect().await?).await,
                 };
                 let answer = answer.map_err(|e| e.to_string())?;
-                *kept = Some(client);
+                *kept = Some((client, Instant::now()));
                 answer
             }
         };
@@ -123,6 +124,12 @@ impl Sender {
             Err(format!("{} {}", answer.status, answer.text()))
         }
     }
+}
+
+/// What was kept, unless it rested for so long that the other side may have let it go.
+fn recent<T>(kept: &mut Option<(T, Instant)>) -> Option<T> {
+    let (connection, used) = kept.take()?;
+    (used.elapsed() < REST).then_some(connection)
 }
 
 /// Whether a request was sent behind the last one that the other side looked at before it went: a farewell without
@@ -301,7 +308,7 @@ async fn download(target: &Target, path: &str, mut pace: Pace) -> Result<Moved, 
         .parse::<u64>()?;
     let mut had = 0;
     while had < length {
-        let part = connection.body(64 * 1024).await?;
+        let part = connection.body(PART).await?;
         if part.is_empty() {
             return Err(format!("cut after {had} of {length} bytes").into());
         }
@@ -319,6 +326,10 @@ fn method(path: &str) -> &'static str {
     }
 }
 
+/// What rested for longer is not used again, as with any client that knows of the other side's limit.
+const REST: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(20);
+/// The most that a download takes at a time: enough that what is held back on the way does not look like a stop.
+const PART: usize = 32 * 1024;
 /// One chunk of an upload.
 const PIECE: &[u8] = &[b'u'; 100];

@@ -1,5 +1,7 @@
 //! Uploads by hand before recording nodes, for tests of who may go on with them.
 
+use std::sync::Arc;
+
 use super::balancer::Balancer;
 use super::certs::Offer;
 use super::front::Front;
@@ -23,6 +25,23 @@ pub fn script(number: usize, request: &Received) -> Option<Vec<u8>> {
         }
         _ => None,
     }
+}
+
+/// The same from a node that has a blob of this length under every digest.
+pub fn with_blob(
+    length: usize,
+) -> impl Fn(usize, &Received) -> Option<Vec<u8>> + Clone + Send + Sync + 'static {
+    let whole = Arc::new(answer(200, &[], &"b".repeat(length)));
+    move |number, request| {
+        let blob = request.method == "GET" && request.target.contains("/blobs/sha256:");
+        blob.then(|| Vec::clone(&whole))
+            .or_else(|| script(number, request))
+    }
+}
+
+/// Where such a blob is.
+pub fn blob() -> String {
+    format!("/v2/lab/app/blobs/sha256:{}", "a".repeat(64))
 }
 
 /// Starts an upload and gives its public address, as path and query.

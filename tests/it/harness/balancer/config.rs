@@ -38,7 +38,7 @@ impl Config {
         let mut config = Self {
             top: table(json!({
                 "state_folder": folder.join("state").to_str(),
-                "grace_period": "30s",
+                "grace_period": "5m",
             })),
             tables: BTreeMap::new(),
             listeners: vec![listener("https"), listener("redirect")],
@@ -55,7 +55,8 @@ impl Config {
             json!([PUBLIC_NAME, "localhost", "127.0.0.1"]),
         );
         config.set("health", "interval", "200ms");
-        config.set("health", "timeout", "2s");
+        // A good node on a busy machine must not be taken for one that hangs.
+        config.set("health", "timeout", "5s");
         config.set("health", "up_after", 1);
         config.set("health", "down_after", 2);
         config.set("health", "slow_start", "0s");

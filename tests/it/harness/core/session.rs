@@ -28,6 +28,8 @@ pub(super) struct NoRedis;
 
 /// How long Harbor tries before it gives Redis up for one request.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// How long one that is there may take for an answer on a busy machine.
+const ANSWER: Duration = Duration::from_secs(5);
 const LIFE_SECONDS: u32 = 24 * 3600;
 
 /// The session of one request, and what its answer has to say about it.
@@ -174,16 +176,16 @@ impl Sessions {
         let mut kept = self.connection.lock().await;
         // A kept connection may have died with the Redis of before: then once more on a fresh one.
         if let Some(mut connection) = kept.take()
-            && let Ok(Ok(value)) = timeout(PATIENCE, command.query_async(&mut connection)).await
+            && let Ok(Ok(value)) = timeout(ANSWER, command.query_async(&mut connection)).await
         {
             *kept = Some(connection);
             return Ok(value);
         }
         let deadline = tokio::time::Instant::now() + PATIENCE;
         while tokio::time::Instant::now() < deadline {
-            let connected = timeout(PATIENCE, client.get_multiplexed_async_connection()).await;
+            let connected = timeout(ANSWER, client.get_multiplexed_async_connection()).await;
             if let Ok(Ok(mut connection)) = connected
-                && let Ok(Ok(value)) = timeout(PATIENCE, command.query_async(&mut connection)).await
+                && let Ok(Ok(value)) = timeout(ANSWER, command.query_async(&mut connection)).await
             {
                 *kept = Some(connection);
                 return Ok(value);
