@@ -79,4 +79,4 @@ pub(super) async fn shows(chrome: &mut Chrome, url: &str, wanted: &str) {
 }
 
 /// How often a page is looked at, with a pause between.
-const LOOKS: usize = 400;
+const LOOKS: usize = 1200;

@@ -60,14 +60,15 @@ async fn an_answer_that_begins_a_session_waits_until_others_can_know() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_hangs_keeps_few_of_them_and_none_for_long() {
     let redis = Resp::start().await;
-    let front = front(&redis, "200ms").await;
+    let deadline = Duration::from_secs(1);
+    let front = front(&redis, "1s").await;
     redis.set(Manner::Slow(Duration::from_mins(10)));
     let mut kept = 0;
     for _ in 0..12 {
         let begun = Instant::now();
         let page = front.h1().send(Request::get("/")).await.expect(200);
         assert!(page.header("set-cookie").is_some());
-        kept += u64::from(begun.elapsed() >= Duration::from_millis(200));
+        kept += u64::from(begun.elapsed() >= deadline);
     }
     // Three questions that fail end it; the rest is what a busy machine may do to a request.
     assert!((1..=6).contains(&kept), "{kept} of 12 waited");

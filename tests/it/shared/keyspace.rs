@@ -46,13 +46,14 @@ async fn scene(mode: &str) -> Scene {
     let nodes = Cluster::builder();
     Scene::with(2, nodes, |config| {
         config.set("sessions", "mode", mode);
+        // So few that what a request costs stays for a moment, and so many at once that nobody waits.
         for limit in ["requests_per_client", "requests_per_account"] {
-            config.set("guard", limit, 50);
+            config.set("guard", limit, 1);
         }
+        config.set("guard", "request_burst", "10m");
         for limit in ["transfers_per_client", "transfers_per_account"] {
             config.set("guard", limit, 50);
         }
-        config.set("redis", "timeout", "1s");
     })
     .await
 }
@@ -86,7 +87,7 @@ async fn transfers(scene: &mut Scene, seen: &mut BTreeSet<String>) {
         node.link().set_flow(Flow::Open);
     }
     assert_eq!(pull.await.unwrap().expect(200).body, image.layers[0]);
-    // What a request costs its account is forgotten within milliseconds.
+    // What a request costs its account is forgotten within a second.
     let small = digest(&image.layers[1]);
     until("the rates are seen", SOON, async || {
         client.blob("lab/kept", &small).await.expect(200);

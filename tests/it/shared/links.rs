@@ -12,7 +12,7 @@ use crate::harness::redis::{Redis, Watched, masters};
 use crate::harness::scratch::Scratch;
 use crate::harness::wait::{SOON, until};
 
-use super::scene::{calls, fresh_key, redis_is};
+use super::scene::{AWAY, calls, fresh_key, redis_is};
 
 /// A manifest that is put is kept, one that is asked for is not there.
 fn missing(_: usize, request: &Received) -> Option<Vec<u8>> {
@@ -28,7 +28,7 @@ async fn front(change: impl FnOnce(&mut Config)) -> Front {
             let key = config.folder().join("affinity.key");
             std::fs::write(&key, fresh_key()).unwrap();
             config.set("affinity", "key_file", key.to_str().unwrap());
-            config.set("redis", "timeout", "500ms");
+            config.set("redis", "timeout", "1s");
             change(config);
         },
         missing,
@@ -94,7 +94,7 @@ async fn sentinels_lead_to_the_new_master() {
     redis_is(&front.balancer, "up").await;
     use_it(&front, 3).await;
     watched.servers[0].process.kill();
-    redis_is(&front.balancer, "away").await;
+    front.balancer.says(AWAY).await;
     redis_is(&front.balancer, "up").await;
     use_it(&front, 3).await;
     let role: Vec<redis::Value> = watched.servers[1].ask(&["ROLE"]).await;
@@ -163,8 +163,6 @@ async fn tls_with_a_certificate_and_a_user_of_few_rights_is_enough() {
     .await;
     distrusting.balancer.says(AWAY).await;
 }
-
-const AWAY: &str = "redis is away: going on without it";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_is_told_once_and_a_reload_mends_it() {

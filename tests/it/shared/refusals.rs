@@ -1,4 +1,4 @@
-//! A real client logs in, pushes and pulls while Redis refuses or takes a second for each answer.
+//! A real client logs in, pushes and pulls while Redis refuses or takes ten seconds for each answer.
 
 use std::time::Duration;
 
@@ -29,9 +29,9 @@ async fn work(scene: &Scene, repository: &str) -> Duration {
 async fn bear(scene: &Scene, what: &str, usual: Duration) {
     let took = work(scene, what).await;
     println!("{what}: login, push and pull took {took:?}, usually {usual:?}");
-    // Each instance waits for a few answers; the rest is what a busy machine may do.
+    // Each instance waits for a few answers, and dozens are asked for; the rest is what a busy machine may do.
     assert!(
-        took < usual * 3 + Duration::from_secs(5),
+        took < usual * 3 + Duration::from_secs(30),
         "{what}: {took:?}"
     );
     for instance in &scene.instances {
@@ -68,6 +68,7 @@ async fn clients_do_not_notice_a_redis_that_is_loading_or_slow() {
     let url = redis.url();
     let scene = Scene::with(2, Cluster::builder(), |config| {
         config.set("redis", "url", url.as_str());
+        config.set("redis", "timeout", "500ms");
     })
     .await;
     let usual = work(&scene, "usual").await;
@@ -76,7 +77,7 @@ async fn clients_do_not_notice_a_redis_that_is_loading_or_slow() {
             "loading",
             Manner::Refusing("LOADING Redis is loading the dataset in memory"),
         ),
-        ("slow", Manner::Slow(Duration::from_secs(1))),
+        ("slow", Manner::Slow(Duration::from_secs(10))),
     ] {
         redis.set(manner);
         bear(&scene, what, usual).await;

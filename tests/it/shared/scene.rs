@@ -1,7 +1,5 @@
 //! Several instances before the same nodes, with one Redis between them.
 
-use std::time::Duration;
-
 use base64::Engine;
 use tokio::net::TcpListener;
 
@@ -51,7 +49,9 @@ impl Scene {
             config.set("public", "names", vec![PUBLIC_NAME, &front]);
             config.set("affinity", "key_file", key.to_str().unwrap());
             config.set("redis", "url", redis.url());
-            config.set("retry", "patience", "20s");
+            // A good one that is late is not what is tried.
+            config.set("redis", "timeout", "1s");
+            config.set("retry", "patience", "60s");
             for timer in ["connect_timeout", "write_timeout", "read_timeout"] {
                 config.set("upstream", timer, "3s");
             }
@@ -116,10 +116,13 @@ pub async fn calls(instance: &Balancer, call: &str, outcome: &str) -> f64 {
     instance.metric(&line).await.unwrap_or_default()
 }
 
+/// What an instance says, once, when Redis does not serve it any more. It may be back before anybody has looked.
+pub const AWAY: &str = "redis is away: going on without it";
+
 /// Waits until an instance says of Redis that it is `up`, `away` or `off`.
 pub async fn redis_is(instance: &Balancer, state: &str) {
     let what = format!("redis is {state}");
-    until(&what, Duration::from_secs(20), async || {
+    until(&what, SOON, async || {
         let page = instance.admin("/nodes").await.json();
         (page["redis"] == state).then_some(())
     })
