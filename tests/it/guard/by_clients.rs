@@ -7,10 +7,7 @@ use crate::harness::image::Image;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn docker_reads_why_and_logs_in_from_elsewhere() {
-    let stage = stage(|config| {
-        config.set("guard", "login_pause", "1m");
-    })
-    .await;
+    let stage = stage(|_| ()).await;
     let destination = stage.balancer.destination();
     let authority = destination.authority.as_str();
     let docker = Docker::start(&destination).await;

@@ -7,7 +7,7 @@ use crate::harness::certs::Offer;
 use crate::harness::core::Account;
 use crate::harness::http::Request;
 use crate::harness::image::{Image, digest};
-use crate::harness::link::{Direction, Flow};
+use crate::harness::link::Flow;
 use crate::harness::scripted::Client;
 use crate::harness::wait::{SOON, until};
 use crate::registry::stage::Stage;
@@ -20,16 +20,17 @@ fn client(stage: &Stage) -> Client {
 #[tokio::test(flavor = "multi_thread")]
 async fn beyond_its_rate_a_client_waits_and_then_is_refused() {
     let stage = stage(|config| {
-        config.set("guard", "requests_per_client", 5);
-        config.set("guard", "request_burst", "2s");
-        config.set("guard", "patience", "500ms");
+        config.set("guard", "requests_per_client", 2);
+        config.set("guard", "request_burst", "5s");
+        config.set("guard", "patience", "1s");
     })
     .await;
     let (one, other) = (
         Somebody::at(&stage, "192.0.2.1"),
         Somebody::at(&stage, "192.0.2.2"),
     );
-    let asked = (0..40).map(|_| {
+    // Half a minute's worth: even a slow machine sends them faster than they are let in.
+    let asked = (0..70).map(|_| {
         let one = one.clone();
         tokio::spawn(async move { one.send(Request::get("/v2/")).await })
     });
@@ -77,6 +78,7 @@ async fn an_account_pays_wherever_it_is_used_and_nobody_can_pay_for_it() {
     // Whoever knows only the name uses up nothing.
     let stranger = Somebody::at(&stage, "192.0.2.3");
     stranger.fails(Door::Token, "builder", 20).await;
+    let begin = Instant::now();
     let mut served = 0;
     for number in 0..20 {
         let job = Somebody::at(&stage, &format!("192.0.2.{}", number % 2 + 1));
@@ -87,7 +89,8 @@ async fn an_account_pays_wherever_it_is_used_and_nobody_can_pay_for_it() {
         }
         served += 1;
     }
-    assert!((6..=12).contains(&served), "{served}");
+    let most = 8 + begin.elapsed().as_secs() + 1;
+    assert!((6..=most).contains(&served), "{served} of {most}");
     stranger.send(Request::get("/v2/")).await.expect(401);
 }
 
@@ -137,28 +140,20 @@ async fn a_client_has_so_many_transfers_at_one_time() {
     };
     let link = stage.cluster.nodes[0].link();
     link.set_flow(Flow::Stalled);
-    let sent = link.bytes(Direction::ToNode);
     let running: Vec<_> = (0..2).map(|_| tokio::spawn(pull(&one))).collect();
-    until("both are under way", SOON, async || {
-        let running = stage
-            .balancer
-            .metric("pilotage_edge_running_requests")
-            .await;
-        (running >= Some(2.0)).then_some(())
-    })
-    .await;
-    assert!(sent > 0);
+    // Whoever asks a node has his place.
+    let asking = async |count: u64| {
+        until("so many ask the node", SOON, async || {
+            let nodes = stage.balancer.nodes().await;
+            (nodes[0]["requests_in_flight"] == count).then_some(())
+        })
+        .await;
+    };
+    asking(2).await;
     expect_pause(&pull(&one).await);
     // What is no transfer passes, and so does another client; nobody answers while the link is stalled.
     let other = tokio::spawn(pull(&Somebody::at(&stage, "192.0.2.2")));
-    until("the other one is let in", SOON, async || {
-        let running = stage
-            .balancer
-            .metric("pilotage_edge_running_requests")
-            .await;
-        (running >= Some(3.0)).then_some(())
-    })
-    .await;
+    asking(3).await;
     stage.cluster.nodes[0].link().set_flow(Flow::Open);
     for one in running.into_iter().chain([other]) {
         assert_eq!(one.await.unwrap().expect(200).body, image.layers[0]);
@@ -179,7 +174,7 @@ async fn bytes_flow_at_the_rate_of_their_client_both_ways() {
     let pulled = client(&stage).pull("lab/paced", "v1").await;
     let both = begin.elapsed().as_secs_f64();
     assert_eq!(pulled.layers, image.layers);
-    // A second's worth is free after a rest.
-    assert!((1.5..9.0).contains(&pushed), "{pushed}");
-    assert!((4.5..18.0).contains(&both), "{both}");
+    // A second's worth is free after a rest; a busy machine adds to it, and no rate less than half of this one.
+    assert!((1.5..30.0).contains(&pushed), "{pushed}");
+    assert!((4.5..60.0).contains(&both), "{both}");
 }

@@ -21,7 +21,7 @@ async fn every_door_counts_and_is_closed_for_a_while() {
         for closed in Door::ALL {
             let answer = guesser.tries(closed, "builder", "another").await;
             let seconds = expect_pause(&answer);
-            assert!((1..=3).contains(&seconds), "{seconds}");
+            assert!((1..=600).contains(&seconds), "{seconds}");
         }
         // Not even the right password, or a guesser would learn that it is.
         expect_pause(&guesser.tries(door, "builder", GOOD).await);
@@ -41,7 +41,10 @@ async fn every_door_counts_and_is_closed_for_a_while() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_ends_and_each_further_failure_makes_it_longer() {
-    let stage = stage(|_| ()).await;
+    let stage = stage(|config| {
+        config.set("guard", "login_pause", "3s");
+    })
+    .await;
     let guesser = Somebody::at(&stage, "192.0.2.1");
     guesser.fails(Door::Ping, "builder", 3).await;
     let first = expect_pause(&guesser.tries(Door::Ping, "builder", "next").await);
@@ -201,7 +204,6 @@ async fn containerd_may_try_its_form_as_often_as_it_likes() {
 async fn one_client_with_many_accounts_pauses_and_its_known_accounts_do_not() {
     let stage = stage(|config| {
         config.set("guard", "login_failures_per_client", 6);
-        config.set("guard", "login_pause", "1m");
     })
     .await;
     let farm = Somebody::at(&stage, "2001:db8::1");

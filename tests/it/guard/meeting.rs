@@ -1,10 +1,9 @@
 //! Several instances are one guard wherever they meet: behind sentinels, in a cluster, and when one of them dies.
 
-use super::scene::{Door, Somebody, expect_pause, quick};
+use super::farm::{Farm, places};
+use super::scene::{Door, expect_pause};
 use crate::harness::balancer::config::Config;
-use crate::harness::balancer::{Balancer, program};
 use crate::harness::certs::Offer;
-use crate::harness::cluster::Cluster;
 use crate::harness::core::Account;
 use crate::harness::http::Request;
 use crate::harness::http::answer::Answer;
@@ -14,82 +13,31 @@ use crate::harness::redis::{Redis, Watched, masters};
 use crate::harness::scratch::Scratch;
 use crate::harness::scripted::Client;
 use crate::harness::wait::{SOON, until};
-use crate::shared::scene::{calls, fresh_key, redis_is};
+use crate::shared::scene::{AWAY, calls};
 
 const GOOD: &str = "Builder12345";
 /// Tries before the first pause, as set below.
 const ALLOWED: usize = 6;
 
-/// Instances with one key before one node. The cluster goes last, so that the folder outlives what writes there.
-struct Farm {
-    instances: Vec<Balancer>,
-    cluster: Cluster,
+/// As many tries for a farm as for one instance, and a pause that outlasts the test.
+fn allowing(config: &mut Config) {
+    config.set("guard", "login_failures", ALLOWED);
 }
 
-impl Farm {
-    async fn of(count: usize, redis: &str, change: impl Fn(&mut Config)) -> Self {
-        let mut cluster = Cluster::builder().nodes(1).start().await;
-        let key = cluster.scratch.write("affinity.key", fresh_key());
-        let mut instances = Vec::new();
-        for number in 0..count {
-            let folder = cluster.scratch.folder(&format!("instance-{number}"));
-            let mut config = Config::new(&folder);
-            quick(&mut config);
-            config.node("node-1", &cluster.nodes[0].url());
-            config.set("affinity", "key_file", key.to_str().unwrap());
-            config.set("redis", "url", redis);
-            config.set("redis", "timeout", "1s");
-            config.set("guard", "login_failures", 6);
-            config.set("guard", "login_pause", "10m");
-            change(&mut config);
-            instances.push(Balancer::start(&program(), &folder, config).await);
-        }
-        let url = instances[0].url();
-        cluster.set_public_url(&url).await;
-        let node = &cluster.nodes[0];
-        node.switch(|switches| switches.wrong_password_ms = 0).await;
-        for instance in &instances {
-            instance.all_up(1).await;
-            redis_is(instance, "up").await;
-        }
-        Self { instances, cluster }
+/// All scripts that were run, by all instances.
+async fn scripts(farm: &Farm) -> f64 {
+    let mut all = 0.0;
+    for instance in &farm.instances {
+        all += calls(instance, "script", "done").await;
     }
-
-    fn at(&self, number: usize, address: &str) -> Somebody {
-        let instance = &self.instances[number % self.instances.len()];
-        Somebody::before(instance.target(Offer::Http1), address)
-    }
-
-    /// Guesses at one instance after the other; gives how many reached a node.
-    async fn guess(&self, times: usize, address: &str) -> usize {
-        let mut passed = 0;
-        for number in 0..times {
-            let password = format!("wrong-{:08x}", fastrand::u32(..));
-            let guesser = self.at(number, address);
-            let answer = guesser.tries(Door::Ping, "builder", &password).await;
-            match answer.status {
-                401 => passed += 1,
-                _ => drop(expect_pause(&answer)),
-            }
-        }
-        passed
-    }
-
-    /// All scripts that were run, by all instances.
-    async fn scripts(&self) -> f64 {
-        let mut all = 0.0;
-        for instance in &self.instances {
-            all += calls(instance, "script", "done").await;
-        }
-        all
-    }
+    all
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn behind_sentinels_a_failover_gives_nobody_new_tries() {
     let scratch = Scratch::new();
     let mut watched = Watched::start(&scratch).await;
-    let farm = Farm::of(3, &watched.url(), |_| ()).await;
+    let farm = Farm::of(3, &watched.url(), allowing).await;
     assert_eq!(farm.guess(18, "192.0.2.1").await, ALLOWED);
     assert_eq!(farm.guess(3, "192.0.2.2").await, 3);
     let known = watched.servers[0].everything().await.len();
@@ -100,16 +48,14 @@ async fn behind_sentinels_a_failover_gives_nobody_new_tries() {
     .await;
     watched.servers[0].process.kill();
     for instance in &farm.instances {
-        redis_is(instance, "away").await;
+        instance.says(AWAY).await;
     }
-    for instance in &farm.instances {
-        redis_is(instance, "up").await;
-    }
-    let before = farm.scripts().await;
+    farm.redis_is("up").await;
+    let before = scripts(&farm).await;
     // Who has to pause still has to, and who has tries left has no more of them than before.
     assert_eq!(farm.guess(9, "192.0.2.1").await, 0);
     assert_eq!(farm.guess(9, "192.0.2.2").await, ALLOWED - 3);
-    assert!(farm.scripts().await > before, "the new master is asked");
+    assert!(scripts(&farm).await > before, "the new master is asked");
     let robot = farm.at(1, "192.0.2.3");
     robot.tries(Door::Token, "builder", GOOD).await.expect(200);
 }
@@ -121,6 +67,7 @@ async fn in_a_cluster_three_instances_allow_as_much_as_one() {
     let all: Vec<_> = masters.iter().map(|one| one.address.to_string()).collect();
     let url = format!("redis+cluster://{}", all.join(","));
     let farm = Farm::of(3, &url, |config| {
+        allowing(config);
         config.set("guard", "requests_per_account", 1);
         config.set("guard", "request_burst", "40s");
         config.set("guard", "patience", "0s");
@@ -148,16 +95,6 @@ async fn in_a_cluster_three_instances_allow_as_much_as_one() {
         );
     }
     assert!(holders > 1, "counts lie on {holders} of the masters");
-}
-
-/// How many transfers of clients run, as all instances know it.
-async fn places(redis: &Redis) -> usize {
-    let all = redis.ask::<Vec<String>>(&["KEYS", "*:ta:*"]).await;
-    let mut places = 0;
-    for key in all {
-        places += redis.ask::<usize>(&["ZCARD", &key]).await;
-    }
-    places
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use crate::harness::http::answer::Answer;
 use crate::harness::http::{Request, Target};
 use crate::registry::stage::Stage;
 
-/// One node whose wrong passwords cost no time, behind a balancer with short pauses that believes what it is told
+/// One node whose wrong passwords cost no time, behind a balancer with few tries that believes what it is told
 /// about addresses.
 pub async fn stage(change: impl FnOnce(&mut Config)) -> Stage {
     staged(Cluster::builder().nodes(1), change).await
@@ -26,10 +26,10 @@ pub async fn staged(nodes: Builder, change: impl FnOnce(&mut Config)) -> Stage {
     stage
 }
 
-/// Three tries, then a pause that a test can wait for.
+/// Three tries, then a pause that is not over before a test has looked at it.
 pub fn quick(config: &mut Config) {
     config.set("guard", "login_failures", 3);
-    config.set("guard", "login_pause", "2s");
+    config.set("guard", "login_pause", "10m");
     config.set("public", "trusted_proxies", vec!["127.0.0.0/8"]);
 }
 
