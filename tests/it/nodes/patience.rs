@@ -7,11 +7,17 @@ use tokio::task::JoinHandle;
 use super::scene::{Scene, agreeable, name, probed_once};
 use super::work::{admin, assert_unavailable, next, patch, publish, start_upload};
 use crate::harness::balancer::Balancer;
+use crate::harness::balancer::config::Config;
 use crate::harness::certs::Offer;
 use crate::harness::http::Request;
 use crate::harness::http::answer::Answer;
 use crate::harness::link::{Door, Link};
 use crate::harness::wait::{SOON, found, until};
+
+/// Nobody gives up while a test looks.
+fn patient(config: &mut Config) {
+    config.set("retry", "patience", "5m");
+}
 
 async fn refuse(scene: &mut Scene) {
     for link in &mut scene.links {
@@ -51,7 +57,7 @@ async fn assert_served(all: Vec<JoinHandle<Answer>>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_wait_for_a_node_and_are_served_when_one_returns() {
     let mut scene = Scene::new(3, agreeable).await;
-    let balancer = scene.balancer(|_| ()).await;
+    let balancer = scene.balancer(patient).await;
     let target = balancer.target(Offer::Http1);
     let upload = next(&target.send(start_upload("lab/app")).await.expect(202));
     refuse(&mut scene).await;
@@ -75,7 +81,12 @@ async fn requests_wait_for_a_node_and_are_served_when_one_returns() {
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_wait_as_well_for_nodes_that_are_gone_without_a_word() {
     let mut scene = Scene::new(3, agreeable).await;
-    let balancer = scene.balancer(probed_once).await;
+    let balancer = scene
+        .balancer(|config| {
+            patient(config);
+            probed_once(config);
+        })
+        .await;
     let target = balancer.target(Offer::Http1);
     let upload = next(&target.send(start_upload("lab/app")).await.expect(202));
     refuse(&mut scene).await;

@@ -120,28 +120,21 @@ async fn a_node_whose_probes_hang_is_down_within_the_thresholds() {
     let scene = Scene::new(2, agreeable).await;
     let balancer = scene
         .balancer(|config| {
-            config.set("health", "timeout", "400ms");
+            config.set("health", "timeout", "1s");
             config.set("health", "down_after", 3);
         })
         .await;
     scene.links[0].set_flow(Flow::Stalled);
     let began = tokio::time::Instant::now();
     balancer.node_is(&name(0), "push", "down").await;
-    // Three probes of 0.4 s, an interval with jitter between them, and what was under way.
-    assert!(
-        began.elapsed() < Duration::from_secs(4),
-        "{:?}",
-        began.elapsed()
-    );
-    assert!(
-        began.elapsed() > Duration::from_millis(800),
-        "{:?}",
-        began.elapsed()
-    );
+    let took = began.elapsed();
+    // Three probes of a second, an interval with jitter between them, and what was under way.
+    assert!(took < Duration::from_secs(15), "{took:?}");
+    assert!(took > Duration::from_secs(2), "{took:?}");
     let nodes = balancer.nodes().await;
     let why = nodes[0]["health"]["traffic"][0]["why"].as_str().unwrap();
     assert!(why.contains("timed out"), "{why}");
-    assert_eq!(nodes[1]["health"]["traffic"][0]["standing"], "up");
+    balancer.node_is(&name(1), "pull", "up").await;
     scene.links[0].set_flow(Flow::Open);
     balancer.all_up(2).await;
 }

@@ -52,7 +52,7 @@ async fn the_excess_waits_in_a_queue_and_what_finds_it_full_is_refused_at_once()
             probed_once(config);
             config.set("placement", "node_in_flight", 2);
             config.set("placement", "queue_length", 3);
-            config.set("placement", "queue_timeout", "20s");
+            config.set("placement", "queue_timeout", "2m");
         })
         .await;
     scene.links[0].set_flow(Flow::Stalled);
@@ -91,7 +91,9 @@ async fn the_excess_waits_in_a_queue_and_what_finds_it_full_is_refused_at_once()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_for_room_has_an_end_and_the_others_are_served() {
-    let (scene, balancer) = crowded("500ms").await;
+    // Long enough that room which is given at once is taken in time.
+    let patience = Duration::from_secs(3);
+    let (scene, balancer) = crowded("3s").await;
     for link in &scene.links {
         link.set_flow(Flow::Stalled);
     }
@@ -100,16 +102,8 @@ async fn a_wait_for_room_has_an_end_and_the_others_are_served() {
     in_flight(&balancer, 1, 1).await;
     let began = tokio::time::Instant::now();
     assert_unavailable(&read(&balancer, 2).await.unwrap());
-    assert!(
-        began.elapsed() >= Duration::from_millis(500),
-        "{:?}",
-        began.elapsed()
-    );
-    assert!(
-        began.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        began.elapsed()
-    );
+    let took = began.elapsed();
+    assert!(took >= patience && took < patience * 6, "{took:?}");
     let waiting = read(&balancer, 3);
     // One that is free again is enough.
     scene.links[0].set_flow(Flow::Open);
@@ -123,7 +117,7 @@ async fn a_wait_for_room_has_an_end_and_the_others_are_served() {
 /// Its node alone knows an upload: it waits there while others would be free.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_waits_for_its_own_node() {
-    let (scene, balancer) = crowded("20s").await;
+    let (scene, balancer) = crowded("2m").await;
     let (started, record) = ask(&balancer, start_upload("lab/app")).await;
     let (upload, home) = (next(&started.expect(202)), number(&node(&record)));
     scene.links[home].set_flow(Flow::Stalled);
@@ -145,7 +139,7 @@ async fn an_upload_waits_for_its_own_node() {
 /// The cap counts what an upload sends as well as what is read.
 #[tokio::test(flavor = "multi_thread")]
 async fn uploads_wait_for_room_on_their_own_node() {
-    let (scene, balancer) = crowded("20s").await;
+    let (scene, balancer) = crowded("2m").await;
     let mut uploads = Vec::new();
     for _ in 0..2 {
         // Of one repository, so that both live on the node that it is drawn to.

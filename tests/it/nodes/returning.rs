@@ -22,7 +22,7 @@ async fn a_node_that_returns_is_on_probation_with_a_share_that_grows() {
     let mut scene = Scene::new(2, agreeable).await;
     let balancer = scene
         .balancer(|config| {
-            config.set("health", "slow_start", "3s");
+            config.set("health", "slow_start", "8s");
         })
         .await;
     assert_eq!(
