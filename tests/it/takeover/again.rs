@@ -5,7 +5,9 @@ use crate::harness::certs::Offer;
 use crate::harness::http::Request;
 use crate::harness::http::answer::Answer;
 use crate::harness::image::digest;
+use crate::harness::link::Direction;
 use crate::harness::scripted::location;
+use crate::harness::wait::{SOON, until};
 use crate::registry::stage::blob;
 
 use super::courier::Courier;
@@ -23,10 +25,24 @@ fn patch(upload: &str, range: std::ops::Range<usize>) -> Request {
     Request::new("PATCH", upload).header("Content-Range", &told)
 }
 
-/// Sends a part of a body and then leaves, as a client does whose own connection broke.
-async fn abandon(courier: &Courier, request: Request, content: &[u8]) {
+/// Sends a part of a body and then leaves, as a client does whose own connection broke. A node has some of it by then:
+/// nobody can overtake it.
+async fn abandon((trial, courier): (&Trial, &Courier), request: Request, content: &[u8]) {
+    let (repository, _) = request.path.split_once("/blobs/").unwrap();
+    let begins = format!("{} {repository}/", request.method);
+    let had = || {
+        let nodes = trial.stage.cluster.nodes.iter();
+        let links = nodes.filter_map(|node| node.link.as_ref());
+        let bytes = links.map(|link| link.bytes_within(&begins, Direction::ToNode));
+        bytes.sum::<u64>()
+    };
+    let before = had();
     let mut sending = courier.begin(request, Some(content.len())).await;
     sending.send(&content[..content.len() / 2]).await;
+    until("a node is asked", SOON, async || {
+        (had() > before).then_some(())
+    })
+    .await;
 }
 
 async fn expect_stored(trial: &Trial, courier: &Courier, repository: &str, content: &[u8]) {
@@ -47,7 +63,7 @@ async fn a_put_that_broke_off_may_be_sent_again_to_the_same_address() {
         let (repository, content) = (fresh(), random(SIZE));
         let upload = location(&courier.start(&repository).await);
         for _ in 0..3 {
-            abandon(&courier, put(&upload, &content), &content).await;
+            abandon((&trial, &courier), put(&upload, &content), &content).await;
         }
         let again = put(&upload, &content).body(content.clone());
         courier.send(again).await.expect(201);
@@ -79,7 +95,7 @@ async fn a_patch_may_be_sent_again_from_the_start_to_the_first_address() {
         let courier = trial.courier(offer).await;
         let (repository, content) = (fresh(), random(SIZE));
         let first = location(&courier.start(&repository).await);
-        abandon(&courier, Request::new("PATCH", &first), &content).await;
+        abandon((&trial, &courier), Request::new("PATCH", &first), &content).await;
         let again = Request::new("PATCH", &first).body(content.clone());
         courier.send(again.clone()).await.expect(202);
         // Even of what was acknowledged the client may think better.
@@ -131,7 +147,7 @@ async fn a_client_that_asks_how_far_it_came_goes_on_from_there() {
         let half = patch(&upload, 0..SIZE / 2).body(&content[..SIZE / 2]);
         let half = courier.send(half).await.expect(202);
         let rest = patch(&location(&half), SIZE / 2..SIZE);
-        abandon(&courier, rest, &content[SIZE / 2..]).await;
+        abandon((&trial, &courier), rest, &content[SIZE / 2..]).await;
         let holder = trial.holder(&repository).await;
         trial.strike(holder, Fault::Killed).await;
         // What it held is half of a chunk more than the client knows, and gone.
@@ -154,6 +170,48 @@ async fn a_client_that_asks_how_far_it_came_goes_on_from_there() {
         trial.heal().await;
         expect_stored(&trial, &courier, &repository, &content).await;
     }
+}
+
+/// It has thought better of one request and sent another, which overtakes the first one in the balancer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_was_taken_back_while_it_waited_undoes_nothing() {
+    let trial = Trial::set().await;
+    let courier = trial.courier(Offer::Http2).await;
+    let (repository, content) = (fresh(), random(SIZE));
+    let half = location(&courier.start(&repository).await);
+    let half = patch(&half, 0..SIZE / 2).body(&content[..SIZE / 2]);
+    let half = location(&courier.send(half).await.expect(202));
+    let (rest, part) = (&content[SIZE / 2..], SIZE / 4);
+    let mut second = courier
+        .begin(patch(&half, SIZE / 2..SIZE), Some(rest.len()))
+        .await;
+    second.send(&rest[..part]).await;
+    let running = async |count: f64| {
+        let name = "pilotage_edge_running_requests ";
+        until("so many requests are under way", SOON, async || {
+            (trial.stage.balancer.metric(name).await == Some(count)).then_some(())
+        })
+        .await;
+    };
+    running(1.0).await;
+    let mut first = courier
+        .begin(patch(&half, SIZE / 2..SIZE), Some(rest.len()))
+        .await;
+    first.send(&rest[..1]).await;
+    running(2.0).await;
+    drop(first);
+    // Whoever has read this has read before that the other was taken back.
+    courier.send(Request::get("/v2/")).await.expect(200);
+    second.send(&rest[part..]).await;
+    let whole = second.answer().await.expect(202);
+    running(0.0).await;
+    let told = courier.send(Request::get(&location(&whole))).await;
+    let range = format!("0-{}", SIZE - 1);
+    assert_eq!(told.expect(204).header("range"), Some(range.as_str()));
+    let put = put(&location(&whole), &content);
+    courier.send(put).await.expect(201);
+    assert_eq!(trial.takeovers("upload"), []);
+    expect_stored(&trial, &courier, &repository, &content).await;
 }
 
 /// A wrong digest is the client's business; with the right one the upload goes on.

@@ -4,6 +4,7 @@ use crate::harness::certs::Offer;
 use crate::harness::cluster::Cluster;
 use crate::harness::link::{Direction, Door, End};
 use crate::harness::node::Common;
+use crate::harness::wait::{SOON, until};
 
 use super::courier::Ending;
 use super::pulled::stored;
@@ -23,12 +24,21 @@ async fn lost_for_good(offer: Offer, end: End) -> (Ending, usize) {
         }
     }
     let get = format!("GET {}", blob.path);
-    let link = trial.node(blob.holder).link();
+    // It stands still until its door is shut: nobody gets in again after the cut.
+    let node = trial.node(blob.holder);
+    node.core.pause();
+    let (link, core) = (node.link.as_mut().unwrap(), &node.core);
     link.cut_within(&get, Direction::FromNode, 1_000_000, end);
-    let pull = courier.pull(&blob.path, None, async |_| {
+    let shut = async {
+        until("the node is asked", SOON, async || {
+            (link.bytes_within(&get, Direction::ToNode) > 0).then_some(())
+        })
+        .await;
         link.set_door(Door::Refusing).await;
-    });
-    let (answer, ending) = pull.await;
+        core.resume();
+    };
+    let pull = courier.pull(&blob.path, None, async |_| ());
+    let ((answer, ending), ()) = tokio::join!(pull, shut);
     assert_eq!(answer.status, 200);
     assert!(!answer.complete);
     assert_eq!(answer.header("content-length"), Some("3000000"));

@@ -184,7 +184,8 @@ async fn what_nobody_goes_on_with_is_forgotten() {
         folder = config.folder().join("kept");
         config.set("spool", "folder", folder.to_str().unwrap());
         config.set("spool", "memory", "64KiB");
-        config.set("spool", "idle_timeout", "1s");
+        // Long enough to look at what is kept.
+        config.set("spool", "idle_timeout", "8s");
     })
     .await;
     let courier = trial.courier(Offer::Http2).await;
@@ -205,11 +206,16 @@ async fn what_nobody_goes_on_with_is_forgotten() {
     .await;
 }
 
+/// Room for one push and a part of another.
+const LIMIT: u32 = 4 << 20;
+/// The most that is kept at a time; what came last is counted with the next.
+const PIECE: u32 = 64 << 10;
+
 /// The client is only slower, and the push is protected all the way.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_push_waits_for_room_where_that_is_wanted() {
     let mut trial = trial(|config| {
-        config.set("spool", "total_limit", "4MiB");
+        config.set("spool", "total_limit", format!("{LIMIT}B"));
         config.set("spool", "when_full", "wait");
     })
     .await;
@@ -219,9 +225,12 @@ async fn a_push_waits_for_room_where_that_is_wanted() {
     let kept = trial.stage.balancer.metric("pilotage_spool_bytes").await;
     let push = courier.push(&waiting, (&other, Form::Patched), async |_| ());
     let commit = async {
+        // It must really wait: hardly a piece has room any more, and nothing moves.
+        let mut before = None;
         until("no more is kept", SOON, async || {
-            let now = trial.stage.balancer.metric("pilotage_spool_bytes").await;
-            (now > kept).then_some(())
+            let now = trial.stage.balancer.metric("pilotage_spool_bytes").await?;
+            let rests = before.replace(now) == Some(now);
+            (rests && Some(now) > kept && now > f64::from(LIMIT - 2 * PIECE)).then_some(())
         })
         .await;
         courier.send(put).await.expect(201);

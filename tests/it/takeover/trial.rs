@@ -180,6 +180,16 @@ impl Trial {
         self.number(&to)
     }
 
+    /// How often a request waited for a node until its timer was over, so far.
+    pub(super) async fn timers(&self) -> f64 {
+        let page = self.stage.balancer.admin("/metrics").await.text();
+        let lines = page.lines().filter(|line| {
+            line.starts_with("pilotage_upstream_attempts_total{") && line.contains("\"stalled\"")
+        });
+        let values = lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
+        values.sum()
+    }
+
     /// The storage in which a node keeps its blobs.
     pub(super) fn storage_of(&self, node: &str) -> std::path::PathBuf {
         match self.storage {
@@ -199,7 +209,8 @@ pub(super) fn hasten(config: &mut Config) {
         "commit_timeout",
         format!("{}s", 2 * TIMER.as_secs()),
     );
-    config.set("retry", "patience", "20s");
+    // Nodes that come back have to start first.
+    config.set("retry", "patience", "1m");
 }
 
 /// How long a node may be silent. A good one on a busy machine must not be, and tests wait for a bad one.

@@ -1,5 +1,7 @@
 //! The host of a node vanishes: packets are dropped, and no connection is told.
 
+use std::time::Duration;
+
 use crate::harness::certs::Offer;
 use crate::harness::cluster::Cluster;
 use crate::harness::node::Common;
@@ -48,11 +50,13 @@ async fn a_push_leaves_a_host_that_vanishes() {
         };
         let ordeal = undergo(&mut trial, &courier, (form, SIZE), strike).await;
         let what = format!("host vanished, {when:?}, {form:?} over {offer:?}");
-        tell(&what, &ordeal, std::time::Duration::ZERO);
+        tell(&what, &ordeal, Duration::ZERO);
         remotes[gone.expect("one vanished")].appear();
         trial.heal().await;
         ordeal.expect_whole(&trial, ordeal.expect_one_takeover());
-        assert!(ordeal.took < 3 * TIMER, "{what}: {:?}", ordeal.took);
+        // A few timers, and what a busy machine takes for the rest.
+        let most = 3 * TIMER + Duration::from_secs(15);
+        assert!(ordeal.took < most, "{what}: {:?}", ordeal.took);
     }
 }
 
