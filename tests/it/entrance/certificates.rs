@@ -7,8 +7,7 @@ use crate::harness::balancer::{Balancer, field};
 use crate::harness::cluster::PUBLIC_NAME;
 use crate::harness::front::Front;
 use crate::harness::load::{Load, Trickle};
-use crate::harness::recorder::answer;
-use crate::harness::uploads::{begin, script};
+use crate::harness::uploads::{begin, blob, with_blob};
 use crate::harness::wait::{SOON, found, until};
 
 const NAMES: [&str; 3] = [PUBLIC_NAME, "localhost", "127.0.0.1"];
@@ -21,17 +20,12 @@ pub(crate) async fn shown(balancer: &Balancer) -> Vec<u8> {
 }
 
 async fn front(recheck: &'static str) -> Front {
-    let body = "d".repeat(32 << 20);
     Front::scripted(
         1,
         move |config| {
             config.set("tls", "recheck", recheck);
         },
-        move |number, request| {
-            let blob = request.target.contains("/blobs/sha256:");
-            let blob = blob.then(|| answer(200, &[], &body));
-            blob.or_else(|| script(number, request))
-        },
+        with_blob(32 << 20),
     )
     .await
 }
@@ -45,9 +39,8 @@ async fn refused_reloads(balancer: &Balancer) -> Option<f64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_that_changes_on_disk_is_served_and_no_request_fails() {
     let front = front("100ms").await;
-    let blob = format!("/v2/lab/app/blobs/sha256:{}", "a".repeat(64));
     let load = Load::start(&front.h1(), &front.h2(), "/v2/_catalog");
-    let down = Trickle::download(&front.h1(), &blob);
+    let down = Trickle::download(&front.h1(), &blob());
     let up = Trickle::upload(&front.h1(), &begin(&front.balancer).await);
     for _ in 0..3 {
         load.goes_on(20).await;
@@ -96,7 +89,13 @@ async fn a_broken_certificate_keeps_the_old_one_and_is_told_once() {
     let old = shown(&front.balancer).await;
     let chain = front.scratch.path().join("balancer/public.crt");
     let good = std::fs::read(&chain).unwrap();
-    std::fs::write(&chain, "no certificate at all").unwrap();
+    // At one stroke, as tools that renew certificates do it: half a file is another fault.
+    let put = |content: &[u8]| {
+        let fresh = chain.with_extension("fresh");
+        std::fs::write(&fresh, content).unwrap();
+        std::fs::rename(fresh, &chain).unwrap();
+    };
+    put(b"no certificate at all");
     let told = |balancer: &Balancer| {
         let all = balancer.log().into_iter();
         let kept = "the one of before is served";
@@ -134,12 +133,12 @@ async fn a_broken_certificate_keeps_the_old_one_and_is_told_once() {
     assert!(refused.to_string().contains("public.crt"), "{refused}");
     assert_eq!(shown(&front.balancer).await, old);
     // A certificate without its key is broken as well.
-    std::fs::write(&chain, front.balancer.authority().issue(&NAMES).chain).unwrap();
+    put(front.balancer.authority().issue(&NAMES).chain.as_bytes());
     until("another fault is told", SOON, async || {
         (told(&front.balancer).len() == 2).then_some(())
     })
     .await;
-    std::fs::write(&chain, good).unwrap();
+    put(&good);
     assert_eq!(shown(&front.balancer).await, old);
     let fresh = front.balancer.replace_certificate(&NAMES);
     until("the mended certificate is served", SOON, async || {

@@ -5,12 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::net::TcpSocket;
 
-use super::closed;
+use super::{closed, counts};
 use crate::harness::front::Front;
 use crate::harness::http::{Connection, Request, Target, h2};
 use crate::harness::load::Trickle;
-use crate::harness::recorder::answer;
-use crate::harness::uploads::{begin, script};
+use crate::harness::uploads::{begin, blob, with_blob};
 use crate::harness::wait::{SOON, until};
 
 /// A connection that is let in: it gets an answer and is kept.
@@ -25,9 +24,9 @@ async fn guest(target: &Target) -> Option<Connection> {
     (answer.status == 200).then_some(connection)
 }
 
-async fn refused(front: &Front, reason: &str) -> f64 {
+async fn refused(front: &Front, reason: &str, times: f64) {
     let name = format!("pilotage_edge_connections_refused_total{{reason=\"{reason}\"}}");
-    front.balancer.metric(&name).await.unwrap_or_default()
+    counts(&front.balancer, &name, times).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,7 +48,7 @@ async fn a_place_is_given_to_the_next_only_when_somebody_leaves() {
         guest(&front.plain()).await.is_none(),
         "the port does not matter"
     );
-    assert_eq!(refused(&front, "connections").await, 2.0);
+    refused(&front, "connections", 2.0).await;
     front.balancer.admin("/livez").await.expect(200);
     guests.pop();
     until("the place is given back", SOON, async || {
@@ -67,7 +66,7 @@ async fn one_address_cannot_take_the_places_of_others() {
     let first = guest(&front.h1()).await.expect("there is room");
     let _second = guest(&front.h1()).await.expect("there is room");
     assert!(guest(&front.h1()).await.is_none(), "one too many");
-    assert_eq!(refused(&front, "connections_of_client").await, 1.0);
+    refused(&front, "connections_of_client", 1.0).await;
     let other = TcpSocket::new_v4().unwrap();
     other.bind("127.0.0.2:0".parse().unwrap()).unwrap();
     let other = other.connect(front.h1().address).await.unwrap();
@@ -87,17 +86,10 @@ async fn an_old_connection_retires_and_breaks_no_transfer() {
     let change = |config: &mut crate::harness::balancer::config::Config| {
         config.set("limits", "connection_age", "1s");
     };
-    let body = "d".repeat(32 << 20);
-    let front = Front::scripted(1, change, move |number, request| {
-        let blob = request.target.contains("/blobs/sha256:");
-        let blob = blob.then(|| answer(200, &[], &body));
-        blob.or_else(|| script(number, request))
-    })
-    .await;
-    let blob = format!("/v2/lab/app/blobs/sha256:{}", "a".repeat(64));
+    let front = Front::scripted(1, change, with_blob(32 << 20)).await;
     let client = h2::Client::connect(&front.h2()).await.unwrap();
-    let down = Trickle::download(&front.h1(), &blob);
-    let down_h2 = Trickle::download_h2(&client, &blob);
+    let down = Trickle::download(&front.h1(), &blob());
+    let down_h2 = Trickle::download_h2(&client, &blob());
     let up = Trickle::upload(&front.h1(), &begin(&front.balancer).await);
     let up_h2 = Trickle::upload_h2(&client, "/api/v2.0/projects/1");
     let mut kept = guest(&front.h1()).await.unwrap();
@@ -135,7 +127,10 @@ async fn an_old_connection_retires_and_breaks_no_transfer() {
     assert_eq!(up.finish().await.status, 202);
     assert_eq!(up_h2.finish().await.status, 200);
     let closed = "pilotage_edge_connections_closed_total{reason=\"age\"}";
-    assert!(front.balancer.metric(closed).await.unwrap() >= 3.0);
+    until("all of them are counted", SOON, async || {
+        (front.balancer.metric(closed).await? >= 3.0).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,12 +15,14 @@ mod tls_client;
 
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
+use crate::harness::balancer::Balancer;
 use crate::harness::http::{Connection, Target};
+use crate::harness::wait::{SOON, until};
 
 /// The longest that anything with a limit of a second or two may take on a busy machine.
-const SLACK: Duration = Duration::from_secs(12);
+const SLACK: Duration = Duration::from_secs(20);
 
 /// Sends raw bytes on a connection of its own and reads the status of the answer; 0 when the
 /// connection is closed without one.
@@ -35,10 +37,16 @@ async fn status_of(target: &Target, bytes: &[u8]) -> u16 {
     }
 }
 
-/// Waits until the other side closes, and says how long that took.
-async fn closed(connection: &mut Connection) -> Duration {
-    let begin = Instant::now();
+/// Waits until the other side closes.
+async fn closed(connection: &mut Connection) {
     let waiting = timeout(SLACK, connection.rest()).await;
     assert!(waiting.is_ok(), "still open after {SLACK:?}");
-    begin.elapsed()
+}
+
+/// Waits until this was counted so often, and no more often: it is counted behind what a client sees.
+async fn counts(balancer: &Balancer, name: &str, times: f64) {
+    until(&format!("{name} is {times}"), SOON, async || {
+        (balancer.metric(name).await == Some(times)).then_some(())
+    })
+    .await;
 }
