@@ -1,7 +1,5 @@
 //! Who may ask, and who may change.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use crate::harness::balancer::config::Config;
@@ -11,6 +9,7 @@ use crate::harness::http::Request;
 use crate::harness::ports::{self, Subnet};
 use crate::harness::process::{self, Spec};
 use crate::harness::scratch::Scratch;
+use crate::harness::wait::{SOON, until};
 
 const ANN: &str = "0f6c1d7e9b2a4c58a1b3";
 const BOB: &str = "77aa88bb99cc00dd11ee";
@@ -110,7 +109,7 @@ async fn tokens_change_with_a_reload_and_a_bad_file_changes_nothing() {
     front.balancer.reload(|config| {
         config.set("admin", "token_file", "");
     });
-    crate::harness::wait::until("the file counts", crate::harness::wait::SOON, async || {
+    until("the file counts", SOON, async || {
         let page = desk.send(Request::get("/v1/nodes")).await;
         (page.status == 200).then_some(())
     })
@@ -214,7 +213,7 @@ async fn an_address_that_others_reach_needs_tokens() {
     let file = scratch.write("open.toml", config.text());
     let spec = Spec::new("check", program(), scratch.path());
     let spec = spec.arguments(["check", "--config"]).argument(file);
-    let checked = process::run(&spec, b"", Duration::from_secs(20)).await;
+    let checked = process::run(&spec, b"", SOON).await;
     assert!(
         checked.stderr.contains("set admin.token_file"),
         "{}",
@@ -249,9 +248,7 @@ async fn a_file_of_tokens_that_cannot_be_used_refuses_the_start() {
     let file = scratch.write("pilotage.toml", config.text());
     let spec = Spec::new("run", program(), scratch.path());
     let spec = spec.arguments(["run", "--config"]).argument(file);
-    let ended = process::run(&spec, b"", Duration::from_secs(20))
-        .await
-        .expect_failure();
+    let ended = process::run(&spec, b"", SOON).await.expect_failure();
     assert!(
         ended.stderr.contains("line 1: a token has at least 16"),
         "{}",

@@ -1,7 +1,5 @@
 //! The same from the command line.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
 use crate::harness::balancer::program;
@@ -9,6 +7,7 @@ use crate::harness::front::Front;
 use crate::harness::http::Request;
 use crate::harness::process::{self, Outcome, Spec};
 use crate::harness::scratch::Scratch;
+use crate::harness::wait::SOON;
 
 const TOKEN: &str = "0f6c1d7e9b2a4c58a1b3";
 
@@ -36,7 +35,7 @@ async fn front() -> Front {
 
 async fn run(scratch: &Scratch, words: &[&str]) -> Outcome {
     let spec = Spec::new("command", program(), scratch.path());
-    process::run(&spec.arguments(words), b"", Duration::from_secs(30)).await
+    process::run(&spec.arguments(words), b"", SOON).await
 }
 
 async fn say(front: &Front, words: &[&str]) -> Outcome {

@@ -7,6 +7,12 @@ use crate::harness::front::Front;
 use crate::harness::http::Request;
 use crate::harness::http::answer::Answer;
 
+/// The description, by the process itself.
+async fn document(front: &Front) -> Value {
+    let answer = front.balancer.admin("/v1/openapi.json").await;
+    answer.expect(200).json()
+}
+
 /// One operation of the description.
 struct Operation {
     path: String,
@@ -80,12 +86,7 @@ fn good_body(id: &str) -> Option<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_answers_as_it_is_described() {
     let front = Front::scripted(2, |_| (), |_, _| None).await;
-    let document = front
-        .balancer
-        .admin("/v1/openapi.json")
-        .await
-        .expect(200)
-        .json();
+    let document = document(&front).await;
     assert_eq!(document["openapi"], "3.1.0");
     let pull = Request::get("/v2/lab/app/manifests/v1").header("X-Request-Id", "node-1");
     front.h1().send(pull).await.expect(200);
@@ -121,12 +122,7 @@ async fn every_page_answers_as_it_is_described() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_refusal_is_described_too() {
     let front = Front::scripted(2, |_| (), |_, _| None).await;
-    let document = front
-        .balancer
-        .admin("/v1/openapi.json")
-        .await
-        .expect(200)
-        .json();
+    let document = document(&front).await;
     let desk = front.balancer.desk();
     let mut seen = std::collections::BTreeSet::new();
     for operation in operations(&document) {
@@ -164,12 +160,7 @@ async fn every_refusal_is_described_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_described_is_not_served() {
     let front = Front::start(|_| ()).await;
-    let document = front
-        .balancer
-        .admin("/v1/openapi.json")
-        .await
-        .expect(200)
-        .json();
+    let document = document(&front).await;
     let desk = front.balancer.desk();
     for (path, known) in document["paths"].as_object().unwrap() {
         let path = path.replace("{name}", "node-1").replace("{id}", "x");

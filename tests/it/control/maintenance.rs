@@ -9,10 +9,11 @@ use crate::harness::http::Request;
 use crate::harness::http::answer::Answer;
 use crate::harness::image::{Image, digest};
 use crate::harness::load::Trickle;
-use crate::harness::recorder::{Received, answer};
-use crate::harness::uploads::{begin, go_on, script};
+use crate::harness::uploads::{begin, go_on, with_blob};
 use crate::registry::stage::Stage;
 
+/// A blob that is pulled for longer than a test takes.
+const LONG: usize = 32 << 20;
 const MESSAGE: &str = "storage moves to the new cabinet, back at 18:00";
 
 pub(super) async fn maintain(balancer: &Balancer, on: bool, scope: &str) -> Answer {
@@ -22,12 +23,7 @@ pub(super) async fn maintain(balancer: &Balancer, on: bool, scope: &str) -> Answ
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pushes_that_begin_are_refused_with_the_message_and_all_else_goes_on() {
-    let long = |number, request: &Received| {
-        let blob = request.target.contains("/blobs/sha256:") && request.method == "GET";
-        let bytes = || answer(200, &[], &"b".repeat(4 << 20));
-        script(number, request).or_else(|| blob.then(bytes))
-    };
-    let front = Front::scripted(1, |_| (), long).await;
+    let front = Front::scripted(1, |_| (), with_blob(LONG)).await;
     let upload = begin(&front.balancer).await;
     let blob = format!("/v2/lab/app/blobs/{}", digest(b"x"));
     let (push, pull) = (
@@ -77,7 +73,7 @@ async fn pushes_that_begin_are_refused_with_the_message_and_all_else_goes_on() {
         .expect(200);
     push.goes_on().await;
     assert_eq!(push.finish().await.status, 202);
-    assert_eq!(pull.finish().await.bytes, 4 << 20);
+    assert_eq!(pull.finish().await.bytes, LONG as u64);
     go_on(&front.balancer, &upload)
         .await
         .expect("the upload goes on");

@@ -7,16 +7,11 @@ use crate::harness::front::Front;
 use crate::harness::http::Request;
 use crate::harness::image::digest;
 use crate::harness::load::Trickle;
-use crate::harness::recorder::{Received, answer};
-use crate::harness::uploads::{begin, script};
+use crate::harness::uploads::{begin, with_blob};
 use crate::harness::wait::{SOON, until};
 
-/// Uploads, and blobs that take a while.
-fn busy(number: usize, request: &Received) -> Option<Vec<u8>> {
-    let blob = request.target.contains("/blobs/sha256:") && request.method == "GET";
-    let long = || answer(200, &[], &"b".repeat(8 << 20));
-    script(number, request).or_else(|| blob.then(long))
-}
+/// Blobs that take a while.
+const LONG: usize = 8 << 20;
 
 fn blob(number: usize) -> String {
     format!(
@@ -54,7 +49,7 @@ async fn expect_order(front: &Front, node: usize, word: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drained_node_ends_what_runs_there_and_begins_nothing() {
-    let mut front = Front::scripted(2, |_| (), busy).await;
+    let mut front = Front::scripted(2, |_| (), with_blob(LONG)).await;
     let upload = begin(&front.balancer).await;
     let drained = holder(&front);
     let push = Trickle::upload(&front.h1(), &upload);
@@ -112,7 +107,7 @@ async fn a_drained_node_ends_what_runs_there_and_begins_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_is_off_is_asked_for_nothing_and_its_uploads_move() {
-    let front = Front::scripted(2, |_| (), busy).await;
+    let front = Front::scripted(2, |_| (), with_blob(LONG)).await;
     let upload = begin(&front.balancer).await;
     let off = holder(&front);
     let push = Trickle::upload(&front.h1(), &upload);
@@ -142,7 +137,7 @@ async fn a_node_that_is_off_is_asked_for_nothing_and_its_uploads_move() {
     assert_eq!(counts(&front)[off], before);
     // What is on its way still passes, wherever it comes from.
     for pull in pulls {
-        assert_eq!(pull.finish().await.bytes, 8 << 20);
+        assert_eq!(pull.finish().await.bytes, LONG as u64);
     }
 
     // The other one dies: a node that is off is not asked even then.

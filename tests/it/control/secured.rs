@@ -1,7 +1,5 @@
 //! The admin listener with TLS, and operators with certificates.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
 use crate::harness::balancer::config::Config;
@@ -11,6 +9,7 @@ use crate::harness::http::{Request, Target};
 use crate::harness::ports::{self, Subnet};
 use crate::harness::process::{self, Outcome, Spec};
 use crate::harness::scratch::Scratch;
+use crate::harness::wait::SOON;
 
 const TOKEN: &str = "0f6c1d7e9b2a4c58a1b3";
 const NAME: &str = "balancer.internal";
@@ -69,7 +68,7 @@ impl Scene {
         let file = self.scratch.write("asked.toml", config.text());
         let spec = Spec::new("command", program(), self.scratch.path());
         let spec = spec.arguments(words).argument("--config").argument(file);
-        process::run(&spec, b"", Duration::from_secs(30)).await
+        process::run(&spec, b"", SOON).await
     }
 }
 
@@ -126,9 +125,7 @@ async fn the_commands_of_the_machine_find_their_way_by_token_and_know_the_certif
     let file = scene.scratch.write("other.toml", config.text());
     let spec = Spec::new("command", program(), scene.scratch.path());
     let spec = spec.arguments(["nodes", "--config"]).argument(file);
-    let refused = process::run(&spec, b"", Duration::from_secs(30))
-        .await
-        .expect_failure();
+    let refused = process::run(&spec, b"", SOON).await.expect_failure();
     assert!(refused.stderr.contains("certificate"), "{}", refused.stderr);
 }
 

@@ -1,7 +1,5 @@
 //! What is told of requests: while they run, and afterwards.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::harness::balancer::field;
@@ -10,8 +8,9 @@ use crate::harness::http::Request;
 use crate::harness::image::digest;
 use crate::harness::load::Trickle;
 use crate::harness::recorder::{Received, answer};
-use crate::harness::uploads::{begin, script};
+use crate::harness::uploads::{begin, with_blob};
 use crate::harness::wait::{SOON, until};
+use crate::operate::idle;
 
 /// The first node stops in the middle of every blob.
 fn breaking(number: usize, request: &Received) -> Option<Vec<u8>> {
@@ -38,6 +37,9 @@ fn breaking(number: usize, request: &Received) -> Option<Vec<u8>> {
     ))
 }
 
+/// A blob that is pulled for longer than a test takes.
+const LONG: usize = 32 << 20;
+
 async fn explain(front: &Front, id: &str) -> Value {
     let path = format!("/v1/requests/{id}");
     until("the request is remembered", SOON, async || {
@@ -52,7 +54,7 @@ async fn a_rescued_request_is_explained_step_by_step() {
     let front = Front::scripted(
         2,
         |config| {
-            config.set("upstream", "read_timeout", "1s");
+            config.set("upstream", "read_timeout", "3s");
         },
         breaking,
     )
@@ -143,11 +145,7 @@ async fn so_many_requests_are_remembered_as_the_operator_wants() {
         page["requests"].as_array().unwrap().len()
     };
     for _ in 0..5 {
-        front
-            .h1()
-            .send(Request::get("/v2/_catalog"))
-            .await
-            .expect(200);
+        front.serves().await;
     }
     front.balancer.records(5, |_| true).await;
     assert_eq!(remembered(&front).await, 3);
@@ -155,11 +153,7 @@ async fn so_many_requests_are_remembered_as_the_operator_wants() {
         config.set("admin", "requests", 0);
     });
     front.balancer.says("settings reloaded").await;
-    front
-        .h1()
-        .send(Request::get("/v2/_catalog"))
-        .await
-        .expect(200);
+    front.serves().await;
     front.balancer.records(6, |_| true).await;
     assert_eq!(remembered(&front).await, 0);
     // What begins after that is remembered with all of its steps.
@@ -178,12 +172,7 @@ async fn so_many_requests_are_remembered_as_the_operator_wants() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn transfers_are_told_with_their_progress_while_they_run() {
-    let long = |number, request: &Received| {
-        let blob = request.target.contains("/blobs/sha256:") && request.method == "GET";
-        let bytes = || answer(200, &[], &"b".repeat(4 << 20));
-        script(number, request).or_else(|| blob.then(bytes))
-    };
-    let front = Front::scripted(1, |_| (), long).await;
+    let front = Front::scripted(1, |_| (), with_blob(LONG)).await;
     assert_eq!(
         front.balancer.admin("/v1/transfers").await.json(),
         json!({ "transfers": [] })
@@ -206,7 +195,7 @@ async fn transfers_are_told_with_their_progress_while_they_run() {
     let pulled = look("pull", 0).await;
     assert_eq!(
         (&pulled["total"], &pulled["node"]),
-        (&json!(4 << 20), &json!("node-1"))
+        (&json!(LONG), &json!("node-1"))
     );
     assert_eq!(
         (&pulled["repo"], &pulled["reference"]),
@@ -281,11 +270,7 @@ async fn the_log_filter_changes_at_once_and_until_the_next_reload() {
     .await;
     let filter = async || front.balancer.admin("/v1/log").await.json()["filter"].clone();
     assert_eq!(filter().await, "info,access=off");
-    front
-        .h1()
-        .send(Request::get("/v2/_catalog"))
-        .await
-        .expect(200);
+    front.serves().await;
     let set = async |filter: &str, status| {
         let body = json!({ "filter": filter });
         front
@@ -294,12 +279,9 @@ async fn the_log_filter_changes_at_once_and_until_the_next_reload() {
             .await
             .expect(status)
     };
+    idle(&front).await;
     set("info", 200).await;
-    front
-        .h1()
-        .send(Request::get("/v2/_catalog"))
-        .await
-        .expect(200);
+    front.serves().await;
     assert_eq!(front.balancer.records(1, |_| true).await.len(), 1);
     for wrong in [
         "loud",
@@ -318,8 +300,7 @@ async fn the_log_filter_changes_at_once_and_until_the_next_reload() {
         .await
         .expect(200);
     assert_eq!(filter().await, "info,access=off");
-    let within = Duration::from_secs(30);
-    until("it is told who did it", within, async || {
+    until("it is told who did it", SOON, async || {
         let lines = front.balancer.log();
         let told = lines
             .iter()

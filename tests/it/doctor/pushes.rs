@@ -95,10 +95,11 @@ async fn storage_that_is_not_shared_is_found() {
 #[tokio::test(flavor = "multi_thread")]
 async fn storage_that_shows_blobs_late_is_found_with_the_lag() {
     let clinic = Clinic::open(|builder| builder).await;
-    // Nobody knows how long that takes here, but it is more than a second and less than five.
+    // Nobody knows how long that takes here, but it is more than a second and less than five: it asks twenty times a
+    // second.
     let unknown = r#"{"errors":[{"code":"BLOB_UNKNOWN","message":"unknown"}]}"#;
     let mut late = Injection::once("GET", "/blobs/sha256:", 404, unknown);
-    late.times = 24;
+    late.times = 21;
     clinic.cluster.nodes[1].inject(late).await;
     let diagnosis = clinic.examine_as(Account::BUILDER, &[]).await;
     let finding = diagnosis.only("storage", "warning");

@@ -1,13 +1,12 @@
 //! How it tells what it found, and what it refuses to do.
 
-use std::time::Duration;
-
 use super::Clinic;
 use crate::harness::balancer::Balancer;
 use crate::harness::cluster::PUBLIC_NAME;
 use crate::harness::core::Account;
 use crate::harness::ports::{self, Subnet};
 use crate::harness::process::{self, Spec};
+use crate::harness::wait::SOON;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_good_cluster_has_no_finding_with_or_without_an_account() {
@@ -127,9 +126,7 @@ async fn a_terminal_gets_colours_and_is_told_what_is_done_now() {
     let command = format!("{program} doctor --only node-reach --config {file}");
     let spec = Spec::new("script", "script", &clinic.folder);
     let spec = spec.arguments(["-qefc", command.as_str(), "/dev/null"]);
-    let seen = process::run(&spec, b"", Duration::from_secs(30))
-        .await
-        .expect_success();
+    let seen = process::run(&spec, b"", SOON).await.expect_success();
     assert!(seen.stdout.contains("\u{1b}[32mok"), "{:?}", seen.stdout);
     assert!(
         seen.stdout.contains("reaching the nodes ..."),

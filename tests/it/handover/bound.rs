@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::http::Request;
 use crate::harness::load::Trickle;
+use crate::harness::uploads::blob;
 
-use super::{GONE, blob, front};
+use super::{GONE, front};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transfer_longer_than_the_bound_is_cut_at_its_end() {
     let mut front = front(1, |config| {
-        config.set("upgrade", "grace_period", "2s");
+        // Time to see that the transfer goes on before.
+        config.set("upgrade", "grace_period", "6s");
     })
     .await;
     let pull = Trickle::download(&front.h1(), &blob());
@@ -26,11 +27,7 @@ async fn a_transfer_longer_than_the_bound_is_cut_at_its_end() {
         "{said}"
     );
     pull.ended().await.unwrap_err();
-    front
-        .h1()
-        .send(Request::get("/v2/_catalog"))
-        .await
-        .expect(200);
+    front.serves().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,9 +44,5 @@ async fn a_process_of_before_that_is_told_to_stop_has_the_usual_grace_period() {
     old.signal(Signal::TERM);
     assert!(old.ended(GONE).await.success());
     pull.ended().await.unwrap_err();
-    front
-        .h1()
-        .send(Request::get("/v2/_catalog"))
-        .await
-        .expect(200);
+    front.serves().await;
 }

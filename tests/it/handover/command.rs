@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use crate::harness::balancer::program;
 use crate::harness::front::Front;
-use crate::harness::http::Request;
 use crate::harness::process::{Outcome, Spec, run};
 use crate::harness::wait::{SOON, until};
 
@@ -73,11 +72,7 @@ async fn the_command_returns_when_the_new_process_serves_and_the_manager_knows_w
     assert!(said.contains(&format!("MAINPID={id}\n")), "{said}");
     assert!(!said.contains("STOPPING"), "{said}");
     assert!(front.balancer.process.ended(GONE).await.success());
-    front
-        .h1()
-        .send(Request::get("/v2/_catalog"))
-        .await
-        .expect(200);
+    front.serves().await;
     // The old one never said that the service stops.
     kill_process(left.0, Signal::TERM).unwrap();
     let last = told(&manager, "STOPPING=1").await;

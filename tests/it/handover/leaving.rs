@@ -6,9 +6,10 @@ use tokio::net::TcpStream;
 use crate::entrance::raw_h2::{GENTLE, farewells};
 use crate::harness::http::{Request, h2};
 use crate::harness::load::Trickle;
+use crate::harness::uploads::blob;
 use crate::harness::wait::{SOON, until};
 
-use super::{GONE, LONG, blob, front};
+use super::{GONE, LONG, front};
 
 fn request() -> Request {
     Request::get("/v2/_catalog").header("Connection", "keep-alive")

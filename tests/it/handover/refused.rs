@@ -9,7 +9,6 @@ use tokio::net::UnixStream;
 
 use crate::harness::balancer::config::Config;
 use crate::harness::front::Front;
-use crate::harness::http::Request;
 use crate::harness::load::{Load, Trickle};
 use crate::harness::process::{Outcome, Process, Spec, run};
 use crate::harness::uploads::begin;
@@ -93,18 +92,10 @@ async fn a_new_process_that_is_killed_before_it_serves_leaves_the_old_one_alone(
     fresh.kill();
     let given_up = "upgrade given up: this process goes on as if nothing had happened";
     front.balancer.says(given_up).await;
-    front
-        .h1()
-        .send(Request::get("/v2/_catalog"))
-        .await
-        .expect(200);
+    front.serves().await;
     front.balancer.config = good;
     let mut old = front.balancer.upgrade().await;
-    front
-        .h1()
-        .send(Request::get("/v2/_catalog"))
-        .await
-        .expect(200);
+    front.serves().await;
     assert!(old.ended(GONE).await.success());
 }
 
@@ -167,11 +158,7 @@ async fn strangers_get_no_socket() {
         "{said}"
     );
     assert!(!said.contains("offer"), "{said}");
-    front
-        .h1()
-        .send(Request::get("/v2/_catalog"))
-        .await
-        .expect(200);
+    front.serves().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

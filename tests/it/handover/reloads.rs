@@ -5,10 +5,10 @@ use crate::harness::balancer::config::Config;
 use crate::harness::cluster::PUBLIC_NAME;
 use crate::harness::http::h2;
 use crate::harness::load::{Load, Trickle};
-use crate::harness::uploads::begin;
+use crate::harness::uploads::{begin, blob};
 use crate::operate::reloads;
 
-use super::{LONG, blob, front};
+use super::{LONG, front};
 
 const NAMES: [&str; 3] = [PUBLIC_NAME, "localhost", "127.0.0.1"];
 

@@ -12,15 +12,15 @@ use crate::harness::front::node;
 use crate::harness::http::{Request, Target};
 use crate::harness::load::{Load, Trickle};
 use crate::harness::ports::Subnet;
-use crate::harness::recorder::{Recorder, answer};
+use crate::harness::recorder::Recorder;
 use crate::harness::round::RoundRobin;
 use crate::harness::scratch::Scratch;
 use crate::harness::scripted::location;
-use crate::harness::uploads::script;
+use crate::harness::uploads::{blob, with_blob};
 use crate::harness::wait::{SOON, until};
 use crate::shared::scene::fresh_key;
 
-use super::{GONE, LONG, blob};
+use super::{GONE, LONG};
 
 /// What instances are made of.
 struct House {
@@ -34,16 +34,10 @@ struct House {
 
 impl House {
     async fn new(port: u16) -> Self {
-        let (subnet, body) = (Subnet::take(), "d".repeat(LONG));
+        let subnet = Subnet::take();
         let mut nodes = Vec::new();
         for number in 1..=2 {
-            let body = body.clone();
-            let says = move |number, request: &crate::harness::recorder::Received| {
-                let blob = request.target.contains("/blobs/sha256:");
-                let blob = blob.then(|| answer(200, &[], &body));
-                blob.or_else(|| script(number, request))
-            };
-            nodes.push(node(subnet, number, says).await);
+            nodes.push(node(subnet, number, with_blob(LONG)).await);
         }
         let scratch = Scratch::new();
         let key = scratch.write("affinity.key", fresh_key());

@@ -3,9 +3,9 @@
 use crate::harness::http::{Request, h2};
 use crate::harness::load::{Load, Trickle};
 use crate::harness::process::Process;
-use crate::harness::uploads::begin;
+use crate::harness::uploads::{begin, blob};
 
-use super::{GONE, LONG, blob, front};
+use super::{GONE, LONG, front};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_upgrades_in_a_row_fail_no_request_and_cut_no_transfer() {

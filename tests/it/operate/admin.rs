@@ -60,18 +60,17 @@ async fn several_pages_come_over_one_connection_and_leave_no_record() {
         connection.answer("GET").await.unwrap().expect(200);
     }
     drop(connection);
-    front
-        .h1()
-        .send(Request::get("/v2/_catalog"))
-        .await
-        .expect(200);
+    front.serves().await;
     until("a record", SOON, async || {
         (!front.balancer.access_log().is_empty()).then_some(())
     })
     .await;
     assert_eq!(front.balancer.access_log().len(), 1);
-    let open = front.balancer.metric("pilotage_edge_connections ").await;
-    assert_eq!(open, Some(0.0), "operators are not clients");
+    until("no client is left: operators are none", SOON, async || {
+        let open = front.balancer.metric("pilotage_edge_connections ").await;
+        (open == Some(0.0)).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

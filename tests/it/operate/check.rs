@@ -1,7 +1,6 @@
 //! `pilotage check` and the refusal of `pilotage run`: what is wrong is said at once and in full.
 
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -10,6 +9,7 @@ use crate::harness::balancer::program;
 use crate::harness::ports::{self, Subnet};
 use crate::harness::process::{self, Outcome, Spec};
 use crate::harness::scratch::Scratch;
+use crate::harness::wait::SOON;
 
 const GOOD: &str = r#"
 [public]
@@ -49,7 +49,7 @@ url = "http://10.0.0.12"
 
 async fn pilotage(folder: &Path, arguments: &[&str]) -> Outcome {
     let spec = Spec::new("pilotage", program(), folder).arguments(arguments);
-    process::run(&spec, b"", Duration::from_secs(20)).await
+    process::run(&spec, b"", SOON).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

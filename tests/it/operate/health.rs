@@ -1,13 +1,12 @@
 //! `pilotage health`: what a container engine asks.
 
-use std::time::Duration;
-
 use rustix::process::Signal;
 
 use crate::harness::balancer::program;
 use crate::harness::front::Front;
 use crate::harness::load::Trickle;
 use crate::harness::process::{self, Outcome, Spec};
+use crate::harness::uploads::{blob, with_blob};
 use crate::harness::wait::{SOON, until};
 
 /// The command with the file of this balancer, as it would be if its port were a fixed one.
@@ -20,7 +19,7 @@ async fn health(front: &Front, more: &[&str]) -> Outcome {
     let file = front.scratch.write("health.toml", config.text());
     let spec = Spec::new("health", program(), front.scratch.path());
     let spec = spec.arguments(["health", "--config"]).argument(file);
-    process::run(&spec.arguments(more), b"", Duration::from_secs(20)).await
+    process::run(&spec.arguments(more), b"", SOON).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,18 +36,8 @@ async fn health_is_good_while_a_pull_would_find_a_node() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopping_process_is_alive_and_not_ready_and_an_ended_one_neither() {
-    let body = "d".repeat(32 << 20);
-    let mut front = Front::scripted(
-        1,
-        |_| (),
-        move |_, request| {
-            let blob = request.target.contains("/blobs/sha256:");
-            blob.then(|| crate::harness::recorder::answer(200, &[], &body))
-        },
-    )
-    .await;
-    let blob = format!("/v2/lab/app/blobs/sha256:{}", "a".repeat(64));
-    let down = Trickle::download(&front.h1(), &blob);
+    let mut front = Front::scripted(1, |_| (), with_blob(32 << 20)).await;
+    let down = Trickle::download(&front.h1(), &blob());
     down.goes_on().await;
     front.balancer.process.signal(Signal::TERM);
     until("health tells of the stop", SOON, async || {

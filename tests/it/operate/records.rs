@@ -217,15 +217,11 @@ async fn a_log_that_nobody_reads_stops_no_request_and_is_counted() {
     };
     let in_time = tokio::time::timeout(Duration::from_mins(1), flood).await;
     assert!(in_time.is_ok(), "requests wait for the log");
-    front
-        .h1()
-        .send(Request::get("/v2/_catalog"))
-        .await
-        .expect(200);
+    front.serves().await;
     front.balancer.reload(|_| ());
     super::reloads(&front.balancer, "done", 1.0).await;
     // Nor does it hold up the end.
-    let status = front.balancer.stop(Duration::from_secs(10)).await;
+    let status = front.balancer.stop(SOON).await;
     assert!(status.success(), "{status}");
     drop(pipe);
 }

@@ -9,8 +9,7 @@ use crate::harness::balancer::config::Config;
 use crate::harness::front::Front;
 use crate::harness::http::Request;
 use crate::harness::load::{Load, Trickle};
-use crate::harness::recorder::answer;
-use crate::harness::uploads::{begin, go_on, script};
+use crate::harness::uploads::{begin, blob, go_on, script, with_blob};
 
 /// Something else in each round: nodes, weights, limits, log.
 fn change(config: &mut Config, round: usize, spare: &str) {
@@ -29,20 +28,9 @@ fn change(config: &mut Config, round: usize, spare: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_reloads_under_load_fail_no_request_and_cut_no_transfer() {
-    let body = "d".repeat(32 << 20);
-    let mut front = Front::scripted(
-        3,
-        |_| (),
-        move |number, request| {
-            let blob = request.target.contains("/blobs/sha256:");
-            let blob = blob.then(|| answer(200, &[], &body));
-            blob.or_else(|| script(number, request))
-        },
-    )
-    .await;
-    let blob = format!("/v2/lab/app/blobs/sha256:{}", "a".repeat(64));
+    let mut front = Front::scripted(3, |_| (), with_blob(32 << 20)).await;
     let load = Load::start(&front.h1(), &front.h2(), "/v2/lab/app/tags/list");
-    let down = Trickle::download(&front.h1(), &blob);
+    let down = Trickle::download(&front.h1(), &blob());
     let up = Trickle::upload(&front.h1(), &begin(&front.balancer).await);
     down.goes_on().await;
     up.goes_on().await;
@@ -158,11 +146,7 @@ async fn a_bad_file_changes_nothing_and_is_told_in_one_line() {
     let refusals = front.balancer.log();
     let refusals = refusals.iter().filter(|line| line["level"] == "ERROR");
     assert_eq!(refusals.count(), 1);
-    front
-        .h1()
-        .send(Request::get("/v2/_catalog"))
-        .await
-        .expect(200);
+    front.serves().await;
     std::fs::write(
         front.scratch.path().join("balancer/pilotage.toml"),
         "[public\n",
@@ -170,11 +154,7 @@ async fn a_bad_file_changes_nothing_and_is_told_in_one_line() {
     .unwrap();
     front.balancer.process.signal(rustix::process::Signal::HUP);
     reloads(&front.balancer, "refused", 2.0).await;
-    front
-        .h1()
-        .send(Request::get("/v2/_catalog"))
-        .await
-        .expect(200);
+    front.serves().await;
     let url = front.nodes[0].url();
     front.balancer.reload(|config| {
         config.extra = String::new();
@@ -182,11 +162,7 @@ async fn a_bad_file_changes_nothing_and_is_told_in_one_line() {
         config.set("public", "names", json!(["registry.pilotage.test"]));
     });
     reloads(&front.balancer, "done", 1.0).await;
-    front
-        .h1()
-        .send(Request::get("/v2/_catalog"))
-        .await
-        .expect(200);
+    front.serves().await;
     assert!(
         front
             .balancer

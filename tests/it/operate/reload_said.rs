@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::reloads;
+use super::{idle, reloads};
 use crate::harness::balancer::config::Config;
 use crate::harness::balancer::field;
 use crate::harness::front::Front;
@@ -105,21 +105,13 @@ async fn each_setting_that_needs_a_restart_is_named_by_the_reload() {
         .await;
         assert_eq!(line["level"], "WARN", "{number}");
     }
-    front
-        .h1()
-        .send(Request::get("/v2/_catalog"))
-        .await
-        .expect(200);
+    front.serves().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_level_of_the_log_changes_with_a_reload() {
     let mut front = Front::start(|_| ()).await;
-    front
-        .h1()
-        .send(Request::get("/v2/_catalog"))
-        .await
-        .expect(200);
+    front.serves().await;
     until("a record", SOON, async || {
         (front.balancer.access_log().len() == 1).then_some(())
     })
@@ -129,12 +121,9 @@ async fn the_level_of_the_log_changes_with_a_reload() {
     });
     reloads(&front.balancer, "done", 1.0).await;
     for _ in 0..5 {
-        front
-            .h1()
-            .send(Request::get("/v2/_catalog"))
-            .await
-            .expect(200);
+        front.serves().await;
     }
+    idle(&front).await;
     front.balancer.reload(|config| {
         config.set("log", "level", json!("info"));
     });

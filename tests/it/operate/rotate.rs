@@ -82,9 +82,5 @@ async fn without_a_file_the_signal_ends_nothing() {
         .balancer
         .says("told to open the log file anew, but the log is standard error")
         .await;
-    front
-        .h1()
-        .send(Request::get("/v2/_catalog"))
-        .await
-        .expect(200);
+    front.serves().await;
 }

@@ -2,7 +2,6 @@
 
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -50,14 +49,10 @@ async fn the_ready_line_has_real_addresses_and_the_service_manager_is_told() {
     }
     assert!(!line["admin"].as_str().unwrap().ends_with(":0"));
     told(&manager, "READY=1").await;
-    front
-        .h1()
-        .send(Request::get("/v2/_catalog"))
-        .await
-        .expect(200);
+    front.serves().await;
     front.balancer.process.signal(Signal::TERM);
     told(&manager, "STOPPING=1").await;
-    let status = front.balancer.process.ended(Duration::from_secs(10)).await;
+    let status = front.balancer.process.ended(SOON).await;
     assert!(status.success(), "{status}");
 }
 
@@ -73,11 +68,7 @@ async fn a_socket_of_the_service_manager_is_used_for_the_address_it_has() {
     .await;
     // The port was taken by us all the time, so it can only be the socket that was handed over.
     assert_eq!(front.balancer.address(), address);
-    front
-        .h1()
-        .send(Request::get("/v2/_catalog"))
-        .await
-        .expect(200);
+    front.serves().await;
     front.plain().send(Request::get("/")).await.expect(301);
 }
 
@@ -141,7 +132,7 @@ async fn a_system_without_authorities_is_told_how_to_get_some() {
         let spec = spec.arguments([command, "--config"]).argument(&file);
         let spec = spec.environment("SSL_CERT_FILE", "/nowhere/authorities.pem");
         let spec = spec.environment("SSL_CERT_DIR", "/nowhere");
-        let ended = process::run(&spec, b"", Duration::from_secs(20)).await;
+        let ended = process::run(&spec, b"", SOON).await;
         assert_eq!(ended.code, Some(code), "{}", ended.stderr);
         assert!(ended.stderr.contains("ca-certificates"), "{}", ended.stderr);
         assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);

@@ -8,31 +8,23 @@ use tokio::time::Instant;
 use crate::harness::front::Front;
 use crate::harness::http::{Request, h2};
 use crate::harness::load::Trickle;
-use crate::harness::recorder::answer;
-use crate::harness::uploads::{begin, script};
+use crate::harness::uploads::{begin, blob, with_blob};
 use crate::harness::wait::{SOON, until};
 
-/// Far below the grace period.
-const AT_ONCE: Duration = Duration::from_secs(5);
+/// The usual grace period of these tests.
+const GRACE: &str = "10m";
+/// Far below it.
+const AT_ONCE: Duration = SOON;
 
 async fn front(grace_period: &'static str) -> Front {
-    let body = "d".repeat(32 << 20);
     Front::scripted(
         1,
         move |config| {
             config.set("", "grace_period", grace_period);
         },
-        move |number, request| {
-            let blob = request.target.contains("/blobs/sha256:");
-            let blob = blob.then(|| answer(200, &[], &body));
-            blob.or_else(|| script(number, request))
-        },
+        with_blob(32 << 20),
     )
     .await
-}
-
-fn blob() -> String {
-    format!("/v2/lab/app/blobs/sha256:{}", "a".repeat(64))
 }
 
 async fn refuses_new_clients(front: &Front) {
@@ -47,7 +39,7 @@ async fn refuses_new_clients(front: &Front) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn running_transfers_end_whole_and_the_process_ends_with_the_last_of_them() {
-    let mut front = front("60s").await;
+    let mut front = front(GRACE).await;
     let client = h2::Client::connect(&front.h2()).await.unwrap();
     let transfers = [
         Trickle::upload(&front.h1(), &begin(&front.balancer).await),
@@ -96,7 +88,7 @@ async fn running_transfers_end_whole_and_the_process_ends_with_the_last_of_them(
 #[tokio::test(flavor = "multi_thread")]
 async fn without_anything_in_flight_the_process_ends_at_once() {
     for signal in [Signal::TERM, Signal::INT] {
-        let mut front = front("60s").await;
+        let mut front = front(GRACE).await;
         let client = h2::Client::connect(&front.h2()).await.unwrap();
         client
             .send(&Request::get("/v2/_catalog"))
@@ -123,9 +115,9 @@ async fn a_transfer_longer_than_the_grace_period_is_cut_at_its_end() {
     for one in &transfers {
         one.goes_on().await;
     }
-    front.balancer.process.signal(Signal::TERM);
     let begin = Instant::now();
-    let status = front.balancer.process.ended(Duration::from_secs(10)).await;
+    front.balancer.process.signal(Signal::TERM);
+    let status = front.balancer.process.ended(AT_ONCE).await;
     let took = begin.elapsed();
     assert!(status.success(), "{status}");
     assert!(took >= Duration::from_millis(1_900), "{took:?}");
@@ -142,7 +134,7 @@ async fn a_transfer_longer_than_the_grace_period_is_cut_at_its_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_order_to_stop_ends_it_at_once() {
-    let mut front = front("60s").await;
+    let mut front = front(GRACE).await;
     let down = Trickle::download(&front.h1(), &blob());
     down.goes_on().await;
     front.balancer.process.signal(Signal::TERM);
@@ -160,7 +152,7 @@ async fn a_second_order_to_stop_ends_it_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kept_connection_gets_one_last_answer_while_others_still_run() {
-    let mut front = front("60s").await;
+    let mut front = front(GRACE).await;
     let down = Trickle::download(&front.h1(), &blob());
     down.goes_on().await;
     let mut kept = front.h1().connect().await.unwrap();

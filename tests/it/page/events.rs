@@ -1,7 +1,5 @@
 //! The stream behind the page, by hand.
 
-use std::time::Duration;
-
 use tokio::time::timeout;
 
 use crate::harness::balancer::Balancer;
@@ -57,7 +55,7 @@ async fn those_who_look_are_bounded_and_leave_their_place() {
 async fn those_who_look_do_not_hold_up_the_end() {
     let mut front = Front::start(|_| ()).await;
     let mut looker = looker(&front.balancer).await;
-    let status = front.balancer.stop(Duration::from_secs(20)).await;
+    let status = front.balancer.stop(SOON).await;
     assert!(status.success(), "{status:?}");
     // The connection is closed as well, whether or not there was time for a last word.
     let end = async {
