@@ -44,7 +44,7 @@ async fn note(scene: &Scene, seen: &mut BTreeSet<String>) {
 /// As many limits as there are, none of which is reached.
 async fn scene(mode: &str) -> Scene {
     let nodes = Cluster::builder();
-    Scene::with(2, nodes, |config| {
+    let scene = Scene::with(2, nodes, |config| {
         config.set("sessions", "mode", mode);
         // So few that what a request costs stays for a moment, and so many at once that nobody waits.
         for limit in ["requests_per_client", "requests_per_account"] {
@@ -55,7 +55,11 @@ async fn scene(mode: &str) -> Scene {
             config.set("guard", limit, 50);
         }
     })
-    .await
+    .await;
+    for node in &scene.cluster.nodes {
+        node.switch(|switches| switches.wrong_password_ms = 0).await;
+    }
+    scene
 }
 
 async fn login(scene: &Scene, number: usize, password: &str) -> Answer {
