@@ -76,10 +76,10 @@ pub(super) async fn until_ended(
             }
         }
     };
-    // With them go our second handles of the sockets: from here on only the doors hold a port open.
-    drop(giving);
     match successor {
         None => {
+            // With them go our second handles of the sockets: from here on only the doors hold a port open.
+            drop(giving);
             drop(sd_notify::notify(false, &[NotifyState::Stopping]));
             let delay = parts.running.drain_delay;
             if !delay.is_zero() {
@@ -102,7 +102,10 @@ pub(super) async fn until_ended(
             readiness.enter(Stage::Stopping);
             phases.clients.send_replace(Phase::Closed);
             phases.operator.send_replace(Phase::Closed);
-            released.tell().await;
+            // Nobody can order anything here any more.
+            let ordered = giving.as_ref().map(Giving::ordered).unwrap_or_default();
+            drop(giving);
+            released.tell(ordered).await;
             tracing::info!("handed over: no new connections, running requests go on here");
             Ending::HandedOver
         }

@@ -197,7 +197,7 @@ async fn serve(
     task::spawn_all(&parts, &mut background, &closed);
     readiness.enter(Stage::Serving);
     if let Some(taken) = taken {
-        taken.serving().await;
+        taken_over(&parts, &taken).await;
     }
     let giving = stand_ready(&parts, sockets.lent, beginning)?;
     sockets.bound.announce(beginning);
@@ -214,10 +214,19 @@ async fn serve(
 async fn prepare_to_relieve(parts: &Parts, taken: Option<&Taken>) -> Result<(), AppError> {
     if let Some(taken) = taken {
         let fleet = &parts.snapshot.load().fleet;
-        taken.ordered().keep_to(fleet, &parts.maintenance);
+        let ordered = taken.ordered();
+        ordered.keep_to(&Ordered::default(), fleet, &parts.maintenance);
         probes::first_word(parts).await?;
     }
     Ok(())
+}
+
+/// Lets the process of before go. Orders that it got since it was asked for its sockets count here as well.
+async fn taken_over(parts: &Parts, taken: &Taken) {
+    if let Some(ordered) = taken.serving().await {
+        let fleet = &parts.snapshot.load().fleet;
+        ordered.keep_to(taken.ordered(), fleet, &parts.maintenance);
+    }
 }
 
 /// Offers the sockets to whoever comes after us, if that is wanted.

@@ -156,6 +156,15 @@ impl Node {
         self.apply_weight(&state);
     }
 
+    /// Takes over all that was ordered elsewhere, in place of what was ordered here.
+    pub fn keep_to(&self, orders: Orders) {
+        let mut state = self.state();
+        state.orders = orders;
+        let listed = state.duty;
+        state.orders.relisted(listed);
+        self.apply_weight(&state);
+    }
+
     /// Takes in what a probe or a request learnt, and says what it changed.
     pub fn observe(&self, observation: Observation, now: Instant) -> Vec<Change> {
         self.state().health.observe(observation, now)
@@ -208,12 +217,7 @@ impl Node {
     #[must_use]
     pub(super) fn ordered_as(self, other: &Self) -> Self {
         let orders = other.state().orders.clone();
-        let mut state = self.state();
-        state.orders = orders;
-        let listed = state.duty;
-        state.orders.relisted(listed);
-        self.apply_weight(&state);
-        drop(state);
+        self.keep_to(orders);
         self
     }
 

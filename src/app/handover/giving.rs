@@ -44,13 +44,19 @@ pub(in crate::app) struct Giving {
 
 /// Somebody else serves, and waits to hear that we do not any more.
 #[derive(Debug)]
-pub(in crate::app) struct Released(UnixStream);
+pub(in crate::app) struct Released {
+    stream: UnixStream,
+    /// What he knows of the orders of operators.
+    known: Ordered,
+}
 
 impl Released {
-    /// Tells the other that no client comes to us any more.
-    pub(in crate::app) async fn tell(self) {
+    /// Tells the other that no client comes to us any more, and what was `ordered` until now.
+    pub(in crate::app) async fn tell(self, ordered: Ordered) {
+        let ordered = (ordered != self.known).then_some(ordered);
         // He serves, whether or not he hears it.
-        drop(timeout(ANSWER, say(&self.0, &Message::Released, &[])).await);
+        let farewell = Message::Released { ordered };
+        drop(timeout(ANSWER, say(&self.stream, &farewell, &[])).await);
     }
 }
 
@@ -86,7 +92,7 @@ impl Giving {
                 }
             };
             match self.offer(&stream).await {
-                Ok(()) => return Released(stream),
+                Ok(known) => return Released { stream, known },
                 Err(error) => tracing::warn!(
                     %error,
                     "upgrade given up: this process goes on as if nothing had happened"
@@ -95,7 +101,13 @@ impl Giving {
         }
     }
 
-    async fn offer(&self, stream: &UnixStream) -> Result<(), HandoverError> {
+    /// What operators want now.
+    pub(in crate::app) fn ordered(&self) -> Ordered {
+        (self.ordered)()
+    }
+
+    /// Hands everything over to one process; gives the orders that it knows of then.
+    async fn offer(&self, stream: &UnixStream) -> Result<Ordered, HandoverError> {
         let uid = stream.peer_cred()?.uid();
         if uid != geteuid().as_raw() && uid != 0 {
             let reason = "only the user that runs pilotage may take over".to_owned();
@@ -109,18 +121,19 @@ impl Giving {
             .iter()
             .map(|(_, one)| one.as_fd())
             .collect();
+        let ordered = self.ordered();
         let offer = Message::Offer(Offer {
             version: VERSION,
             sockets: self.lent.sockets.iter().map(|(one, _)| *one).collect(),
             keys: self.keys.iter().map(Key::encode).collect(),
-            ordered: (self.ordered)(),
+            ordered: ordered.clone(),
         });
         let late = |_| std::io::Error::from(std::io::ErrorKind::TimedOut);
         timeout(ANSWER, say(stream, &offer, &sockets))
             .await
             .map_err(late)??;
         match timeout(READY, hear(stream)).await.map_err(late)?? {
-            Some((Message::Serving, _)) => Ok(()),
+            Some((Message::Serving, _)) => Ok(ordered),
             Some(_) => Err(std::io::Error::from(std::io::ErrorKind::InvalidData).into()),
             None => Err(HandoverError::Ended),
         }

@@ -28,8 +28,11 @@ pub(super) enum Message {
     Refused { reason: String },
     /// The new process takes clients in.
     Serving,
-    /// The old one does not any more.
-    Released,
+    /// The old one does not any more. Operators may have ordered something since the offer.
+    Released {
+        #[serde(default)]
+        ordered: Option<Ordered>,
+    },
 }
 
 /// Where a socket was asked to listen, which is not where it does when that was port 0; and to whom.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::edge::maintenance::{Maintenance, Notice};
+use crate::fleet::node::NodeId;
 use crate::fleet::orders::Orders;
 use crate::fleet::view::Fleet;
 
@@ -29,19 +30,23 @@ impl Ordered {
         }
     }
 
-    /// Keeps to it here. Nodes that the file no longer names are forgotten.
-    pub(in crate::app) fn keep_to(&self, fleet: &Fleet, maintenance: &Maintenance) {
-        for (name, orders) in &self.nodes {
-            let Some(node) = fleet.nodes().iter().find(|one| one.id().as_str() == name) else {
-                continue;
-            };
-            if let Some(order) = &orders.duty {
-                node.order_duty(order.value, order.stamp.clone());
-            }
-            if let Some(order) = &orders.weight {
-                node.order_weight(Some(order.value), order.stamp.clone());
+    /// Keeps to it here, as far as it is not what was kept to `before`. Nodes that the file no longer names are
+    /// forgotten.
+    pub(in crate::app) fn keep_to(&self, before: &Self, fleet: &Fleet, maintenance: &Maintenance) {
+        for node in fleet.nodes() {
+            let (now, then) = (self.about(node.id()), before.about(node.id()));
+            if now != then {
+                node.keep_to(now.cloned().unwrap_or_default());
             }
         }
-        maintenance.set_own(self.maintenance.clone());
+        if self.maintenance != before.maintenance {
+            maintenance.set_own(self.maintenance.clone());
+        }
+    }
+
+    fn about(&self, node: &NodeId) -> Option<&Orders> {
+        let mut nodes = self.nodes.iter();
+        let found = nodes.find(|(name, _)| node.as_str() == name);
+        found.map(|(_, orders)| orders)
     }
 }

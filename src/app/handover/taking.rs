@@ -60,7 +60,7 @@ impl Taken {
             Some((Message::Refused { reason }, _)) => {
                 return Err(HandoverError::Refused { reason });
             }
-            Some((Message::Serving | Message::Released, _)) => {
+            Some((Message::Serving | Message::Released { .. }, _)) => {
                 return Err(std::io::Error::from(std::io::ErrorKind::InvalidData).into());
             }
             None => return Err(HandoverError::Ended),
@@ -110,17 +110,19 @@ impl Taken {
         &self.ordered
     }
 
-    /// Says that we serve, and waits until the other takes nobody in any more.
+    /// Says that we serve, and waits until the other takes nobody in any more; gives what operators ordered there
+    /// in the meantime.
     ///
     /// There is no way back: when the other is gone, or silent, we serve all the same.
-    pub(in crate::app) async fn serving(self) {
+    pub(in crate::app) async fn serving(&self) -> Option<Ordered> {
         let told = async {
             say(&self.stream, &Message::Serving, &[]).await?;
             hear(&self.stream).await
         };
         match timeout(PATIENCE, told).await {
-            Ok(Ok(Some((Message::Released, _)))) => {
+            Ok(Ok(Some((Message::Released { ordered }, _)))) => {
                 tracing::info!("took over: the process of before lets its last transfers end");
+                return ordered;
             }
             Ok(Ok(_)) => tracing::warn!("took over; the process of before did not say farewell"),
             Ok(Err(error)) => {
@@ -128,6 +130,7 @@ impl Taken {
             }
             Err(_) => tracing::warn!("took over; the process of before does not answer"),
         }
+        None
     }
 }
 

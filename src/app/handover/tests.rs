@@ -60,6 +60,12 @@ async fn sockets_arrive_with_the_message_that_they_were_sent_with() {
     assert!(hear(&there).await.unwrap().is_none(), "the other is gone");
 }
 
+#[test]
+fn a_release_that_knows_no_orders_of_the_meantime_is_understood() {
+    let farewell = serde_json::from_str(r#"{"say":"released"}"#).unwrap();
+    assert!(matches!(farewell, Message::Released { ordered: None }));
+}
+
 #[tokio::test]
 async fn what_is_no_message_of_ours_is_refused() {
     let (here, there) = UnixStream::pair().unwrap();
@@ -120,7 +126,7 @@ async fn sockets_and_keys_go_over_and_an_attempt_that_ends_early_changes_nothing
         }
         taken.serving().await;
     };
-    let given = async { giving.given().await.tell().await };
+    let given = async { giving.given().await.tell(Ordered::default()).await };
     tokio::join!(taking, given);
 }
 

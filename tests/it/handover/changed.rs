@@ -1,8 +1,11 @@
 //! The new process has another file: it serves what that one says.
 
+use std::net::TcpListener;
+
 use serde_json::json;
 use tokio::net::TcpStream;
 
+use crate::harness::balancer::Balancer;
 use crate::harness::http::Request;
 use crate::harness::load::Load;
 use crate::harness::ports::{self, Subnet};
@@ -68,5 +71,60 @@ async fn what_operators_ordered_goes_over_to_the_new_process() {
         "{}",
         refused.text()
     );
+    assert!(old.ended(GONE).await.success());
+}
+
+/// Orders that come while the new process still probes its nodes are not of the past.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_operators_order_while_the_new_process_comes_up_counts_there_as_well() {
+    let mut front = front(3, |_| ()).await;
+    front
+        .balancer
+        .order("POST", "/v1/nodes/node-2/drain", json!({}))
+        .await
+        .expect(200);
+    // Nothing answers there, so that the first probe takes as long as we like.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    front.balancer.config.node("silent", &url);
+    front.balancer.config.set("health", "timeout", "60s");
+    let ordered = async |balancer: &Balancer| {
+        let asked = "another process asks for the listening sockets";
+        balancer.says(asked).await;
+        for (method, path, body) in [
+            ("POST", "/v1/nodes/node-1/off", json!({})),
+            ("POST", "/v1/nodes/node-2/undrain", json!({})),
+            ("PUT", "/v1/nodes/node-3/weight", json!({ "weight": 7 })),
+            (
+                "PUT",
+                "/v1/maintenance",
+                json!({ "on": true, "message": "back at 18:00" }),
+            ),
+        ] {
+            balancer.order(method, path, body).await.expect(200);
+        }
+        let before = balancer.admin("/v1/nodes").await.expect(200).json();
+        drop(silent);
+        before
+    };
+    let (mut old, before) = front.balancer.upgrade_while(ordered).await;
+    let after = until("all of it counts", SOON, async || {
+        let nodes = front.balancer.admin("/v1/nodes").await.json();
+        (nodes["nodes"][0]["duty"] == "off").then_some(nodes)
+    })
+    .await;
+    for (node, (duty, weight)) in [("off", 100), ("active", 100), ("active", 7)]
+        .into_iter()
+        .enumerate()
+    {
+        let (before, after) = (&before["nodes"][node], &after["nodes"][node]);
+        assert_eq!(
+            (&after["duty"], &after["weight"]),
+            (&json!(duty), &json!(weight))
+        );
+        assert_eq!(after["orders"], before["orders"], "who, and when");
+    }
+    let notice = front.balancer.admin("/v1/maintenance").await.json();
+    assert_eq!(notice["message"], "back at 18:00");
     assert!(old.ended(GONE).await.success());
 }

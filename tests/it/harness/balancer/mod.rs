@@ -193,10 +193,19 @@ impl Balancer {
 
     /// Starts its successor, waits until that one serves, and gives the process of before.
     pub async fn upgrade(&mut self) -> Process {
+        self.upgrade_while(async |_| ()).await.0
+    }
+
+    /// The same, and does something before the new one may serve.
+    pub async fn upgrade_while<T>(
+        &mut self,
+        meanwhile: impl AsyncFnOnce(&Self) -> T,
+    ) -> (Process, T) {
         let fresh = Process::start(self.successor());
+        let done = meanwhile(self).await;
         let before = std::mem::replace(&mut self.process, fresh);
         self.await_ready(0).await;
-        before
+        (before, done)
     }
 
     /// Asks it to stop, and waits until it did.
