@@ -11,7 +11,6 @@ use tokio::time::Instant;
 
 use crate::affinity::issuer::Peek;
 use crate::download::proof::Proof;
-use crate::fleet::load::InFlight;
 use crate::fleet::node::NodeId;
 use crate::observe::metrics::Open;
 use crate::observe::record::Rescued;
@@ -22,6 +21,7 @@ use crate::rewrite::Scheme;
 
 use super::connection::Connection;
 use super::fault::Fault;
+use super::gate::{Gate, Stay};
 use super::guarded::Guarded;
 use super::lost::LostTime;
 use super::phases::{Browser, Doubt};
@@ -145,26 +145,26 @@ pub(super) struct Arrived {
 pub(super) struct Current {
     pub(super) place: Arc<Place>,
     /// `None` once the request is over there and another node is looked for.
-    pub(super) in_flight: Option<InFlight>,
+    pub(super) stay: Option<Stay>,
 }
 
 impl Current {
     /// A request that a node gets, however many it has.
-    pub(super) fn booked(place: Arc<Place>) -> Self {
-        let in_flight = Some(place.node.begin());
-        Self { place, in_flight }
+    pub(super) fn booked(place: Arc<Place>, gate: &Arc<Gate>) -> Self {
+        let stay = Some(Stay::new(place.node.begin(), gate));
+        Self { place, stay }
     }
 
     /// The body bytes that are to come are known to be `bytes`.
     pub(super) fn expect(&mut self, bytes: u64) {
-        if let Some(in_flight) = &mut self.in_flight {
+        if let Some(in_flight) = self.stay.as_mut().and_then(Stay::in_flight) {
             in_flight.expect(bytes);
         }
     }
 
     /// `bytes` of the body have passed.
     pub(super) fn passed(&mut self, bytes: u64) {
-        if let Some(in_flight) = &mut self.in_flight {
+        if let Some(in_flight) = self.stay.as_mut().and_then(Stay::in_flight) {
             in_flight.passed(bytes);
         }
     }

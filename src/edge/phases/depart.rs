@@ -89,7 +89,6 @@ impl Edge {
         self.log.access(&record);
         self.traced(&mut trail, &record, end);
         exchange.current = None;
-        self.gate.wake();
     }
 
     /// The node that had the request to its end did what it should, unless the client saw no end.

@@ -14,13 +14,17 @@ use crate::placement::choose::{Reason, choose};
 
 use super::super::exchange::{Bound, Current, Exchange};
 use super::super::fault::Fault;
+use super::super::gate::Stay;
 use super::Edge;
 use super::hints::Accepting;
 
 impl Edge {
     /// The next node for the request, which has a place there from now on; waits for one if need be.
     pub(super) async fn next_place(&self, exchange: &mut Exchange) -> Result<Current, Fault> {
-        self.leave(exchange);
+        // Where it was it is over, and its place there is somebody else's.
+        if let Some(current) = &mut exchange.current {
+            current.stay = None;
+        }
         let retry = exchange.snapshot.retry.clone();
         let begin = Instant::now();
         let until = *exchange.patience.get_or_insert(begin + retry.patience);
@@ -28,7 +32,7 @@ impl Edge {
         loop {
             // Before nodes are looked at, so that nothing that changes after the look is missed.
             let changed = self.gate.changed();
-            let taken = match admitted(exchange) {
+            let taken = match self.admitted(exchange) {
                 Admitted::To(current) => {
                     if waited {
                         self.metrics.wait_done(Wait::Placed);
@@ -75,14 +79,6 @@ impl Edge {
                 }
             }
             exchange.rounds = 0;
-        }
-    }
-
-    /// The request is over where it was: its place there is somebody else's.
-    fn leave(&self, exchange: &mut Exchange) {
-        let current = exchange.current.as_mut();
-        if current.is_some_and(|current| current.in_flight.take().is_some()) {
-            self.gate.wake();
         }
     }
 
@@ -151,30 +147,29 @@ impl Edge {
             Chosen::Some
         }
     }
-}
 
-/// A place on the first of the chosen nodes that has one.
-fn admitted(exchange: &mut Exchange) -> Admitted {
-    let mut taken = false;
-    while let Some(id) = exchange.next.pop() {
-        // What was chosen a while ago may have been switched off since, or somebody else was faster.
-        let place = exchange.snapshot.place(&id);
-        let Some(place) = place.filter(|place| place.node.duty() != Duty::Off) else {
-            continue;
-        };
-        let in_flight = place.node.admit(exchange.snapshot.node_in_flight);
-        if in_flight.is_some() {
-            return Admitted::To(Current {
-                place: Arc::clone(place),
-                in_flight,
-            });
+    /// A place on the first of the chosen nodes that has one.
+    fn admitted(&self, exchange: &mut Exchange) -> Admitted {
+        let mut taken = false;
+        while let Some(id) = exchange.next.pop() {
+            // What was chosen a while ago may have been switched off since, or somebody else was faster.
+            let place = exchange.snapshot.place(&id);
+            let Some(place) = place.filter(|place| place.node.duty() != Duty::Off) else {
+                continue;
+            };
+            if let Some(in_flight) = place.node.admit(exchange.snapshot.node_in_flight) {
+                return Admitted::To(Current {
+                    place: Arc::clone(place),
+                    stay: Some(Stay::new(in_flight, &self.gate)),
+                });
+            }
+            taken = true;
         }
-        taken = true;
-    }
-    if taken {
-        Admitted::TooLate
-    } else {
-        Admitted::Nowhere
+        if taken {
+            Admitted::TooLate
+        } else {
+            Admitted::Nowhere
+        }
     }
 }
 

@@ -28,6 +28,7 @@ use crate::upload::transfer::{Carried, Shared, Transfer};
 use super::super::answer;
 use super::super::exchange::{Current, Ended as Answered, Exchange};
 use super::super::fault::{Fault, NodeTrouble};
+use super::super::gate::Gate;
 use super::super::snapshot::Place;
 use super::Edge;
 use super::arrive::unix_seconds;
@@ -145,7 +146,7 @@ impl Edge {
             }
             Ended::Refuse(refusal, last) => {
                 if let (None, Some(place)) = (&exchange.current, answerer) {
-                    quote(exchange, last.as_deref(), place);
+                    quote(exchange, last.as_deref(), (place, &self.gate));
                 }
                 self.refuse(session, exchange, refusal, last).await
             }
@@ -322,10 +323,10 @@ impl Edge {
 }
 
 /// An answer that is passed on in the end is rewritten as one of the node that gave it.
-fn quote(exchange: &mut Exchange, last: Option<&Reply>, place: Arc<Place>) {
+fn quote(exchange: &mut Exchange, last: Option<&Reply>, (place, gate): (Arc<Place>, &Arc<Gate>)) {
     if last.is_some_and(is_quotable) {
         exchange.last_node = Some(place.node.id().clone());
-        exchange.current = Some(Current::booked(place));
+        exchange.current = Some(Current::booked(place, gate));
     }
 }
 

@@ -263,7 +263,8 @@ impl Nodes for Pusher<'_> {
         request
             .insert_header(header::CONTENT_TYPE, kind)
             .map_err(|_| Failure::NoNode)?;
-        self.begin(Current::booked(place), request, pace).await
+        self.begin(Current::booked(place, &self.edge.gate), request, pace)
+            .await
     }
 
     async fn seek(&mut self, length: u64) -> Sought {
