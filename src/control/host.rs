@@ -16,7 +16,9 @@ pub(super) enum Named {
 pub(super) fn named(host: &HeaderValue) -> Named {
     let text = host.to_str().unwrap_or_default();
     let bare = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((inside, _)) => inside,
+        Some((inside, "")) => inside,
+        Some((inside, after)) if after.starts_with(':') => inside,
+        Some(_) => "",
         None => text.split_once(':').map_or(text, |(host, _)| host),
     };
     let is_machine = bare.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok();
@@ -53,6 +55,7 @@ mod tests {
             "",
             "localhost.evil.example",
             "[evil]",
+            "[::1].evil.example",
         ] {
             assert_eq!(
                 named(&HeaderValue::from_static(host)),
