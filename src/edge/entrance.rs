@@ -7,6 +7,7 @@ use pingora::apps::{HttpServerApp, HttpServerOptions, ServerApp};
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::configuration::ServerConf;
+use socket2::SockRef;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -143,6 +144,8 @@ impl Apart {
         listener: TcpListener,
         doors: Doors<A>,
     ) {
+        // Accepted sockets inherit it. What cannot be set is as large as the system makes it.
+        drop(SockRef::from(&listener).set_send_buffer_size(UNREAD));
         accept_all(listener, Arc::new(doors), Arc::new(self.0)).await;
     }
 }
@@ -159,6 +162,9 @@ fn h2_options(limits: &Limits) -> H2Options {
     options
 }
 
+/// What the kernel keeps for somebody who does not read a page; it counts twice as much, for its own needs. By itself
+/// it would grow to megabytes.
+const UNREAD: usize = 64 * 1024;
 /// Larger than what clients send by default: fewer frames for a large push.
 const H2_FRAME: u32 = 64 * 1024;
 /// Looks for a node that one request may cost; patience ends it before.

@@ -5,5 +5,6 @@ mod changes;
 mod events;
 mod pictures;
 mod rescue;
+mod stalled;
 mod states;
 mod window;
