@@ -136,6 +136,11 @@ impl Connection {
         }
     }
 
+    /// Whether the header of the latest HTTP/1.1 request was not larger than allowed.
+    pub fn header_fits(&self) -> bool {
+        self.finding() != Finding::TooLarge
+    }
+
     /// A time limit ended the connection.
     pub(super) fn expire(&self, limit: ConnectionClose) {
         *self.expired.lock().unwrap_or_else(PoisonError::into_inner) = Some(limit);

@@ -1,6 +1,7 @@
 //! Tells pages what has changed, for as long as somebody looks.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -12,6 +13,7 @@ use serde::Serialize;
 use tokio::time::{Duration, MissedTickBehavior, interval, timeout};
 
 use super::super::page::Drawing;
+use super::super::route::{Ask, Piece};
 use super::Desk;
 use super::display::{SECOND, Seat};
 use super::page::EVENTS;
@@ -24,11 +26,12 @@ struct News<'d> {
 }
 
 impl Desk {
-    /// Sends what is new every second, until the page is closed, reads too slowly, or pilotage stops.
+    /// Sends what is new every second, until the page is closed, reads too slowly, is no longer let in, or pilotage
+    /// stops.
     pub(super) async fn stream(
         &self,
         session: &mut ServerSession,
-        _seat: Seat,
+        (_seat, peer): (Seat, Option<IpAddr>),
         shutdown: &ShutdownWatch,
     ) -> pingora::Result<()> {
         session.set_keepalive(None);
@@ -49,14 +52,14 @@ impl Desk {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut last, mut quiet): (Option<Arc<Drawing>>, u32) = (None, 0);
         loop {
-            tokio::select! {
-                _ = ticks.tick() => {}
-                () = &mut stopping => {
-                    let end = "event: end\ndata: {}\n\n".to_owned();
-                    return write(session, end).await;
-                }
+            let ends = tokio::select! {
+                _ = ticks.tick() => !self.is_still_let_in(session, peer, &EVENTS_ASK),
+                () = &mut stopping => true,
                 // It says nothing more: when this returns, the page is closed.
                 _ = session.read_body_or_idle(true) => return Ok(()),
+            };
+            if ends {
+                return write(session, END.to_owned()).await;
             }
             let drawing = self.drawing();
             let message = match news(last.as_deref(), &drawing) {
@@ -104,6 +107,9 @@ async fn write(session: &mut ServerSession, message: String) -> pingora::Result<
     }
 }
 
+const EVENTS_ASK: Ask = Ask::Page(Piece::Events);
+/// The page comes back and asks anew.
+const END: &str = "event: end\ndata: {}\n\n";
 /// Ticks without news after which a page is told that there is none.
 const HEARTBEAT: u32 = 15;
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -93,16 +93,23 @@ impl HttpServerApp for Desk {
         if !matches!(session.read_request().await, Ok(true)) {
             return None;
         }
-        let stays = !*shutdown.borrow();
+        // Whoever does not want it, or is not believed about where his request ends, is not kept.
+        let stays = !*shutdown.borrow() && session.get_keepalive().is_some();
         session.set_keepalive(stays.then_some(KEPT_ALIVE));
         let connection = connection(&session);
         if let Some(connection) = &connection {
             connection.begin();
         }
         let peer = connection.as_ref().map(|connection| connection.peer().ip());
-        let written = match self.reply(&mut session, peer).await {
+        let fits = connection.as_ref().is_none_or(|one| one.header_fits());
+        let reply = if fits {
+            self.reply(&mut session, (peer, shutdown)).await
+        } else {
+            Reply::Whole(too_large(&mut session))
+        };
+        let written = match reply {
             Reply::Whole(answer) => write(&mut session, answer).await,
-            Reply::Events(seat) => self.stream(&mut session, seat, shutdown).await,
+            Reply::Events(seat) => self.stream(&mut session, (seat, peer), shutdown).await,
         };
         if let Some(connection) = connection {
             connection.end();
@@ -115,8 +122,12 @@ impl HttpServerApp for Desk {
 }
 
 impl Desk {
-    async fn reply(&self, session: &mut ServerSession, peer: Option<IpAddr>) -> Reply {
-        let reply = self.serve(session, peer).await;
+    async fn reply(
+        &self,
+        session: &mut ServerSession,
+        from: (Option<IpAddr>, &ShutdownWatch),
+    ) -> Reply {
+        let reply = self.serve(session, from).await;
         let reply = reply.unwrap_or_else(|refusal| Reply::Whole(refusal.into()));
         if !session.is_body_done() {
             // What was not read would be taken for the next request.
@@ -128,7 +139,7 @@ impl Desk {
     async fn serve(
         &self,
         session: &mut ServerSession,
-        peer: Option<IpAddr>,
+        (peer, shutdown): (Option<IpAddr>, &ShutdownWatch),
     ) -> Result<Reply, Refusal> {
         let request = session.req_header();
         let path = request.uri.path().to_owned();
@@ -140,6 +151,10 @@ impl Desk {
         let ask = ask.map_err(|unfit| refusal(unfit, &path))?;
         if ask.changes() {
             let body = body::read(session, &path).await?;
+            if *shutdown.borrow() {
+                // Another process may serve already: here it would count for nobody.
+                return Err(ending(&path));
+            }
             let answer = self.change(ask, &body, &path, &who).await?;
             self.display.redraw();
             return Ok(Reply::Whole(answer));
@@ -150,6 +165,11 @@ impl Desk {
         // The clock of tokio, so that a test may hold it.
         let answer = self.look(&ask, &path, &query, Instant::now().into_std())?;
         Ok(Reply::Whole(answer))
+    }
+
+    /// Whether whoever asked is still let in: tokens may have changed since.
+    fn is_still_let_in(&self, session: &ServerSession, peer: Option<IpAddr>, ask: &Ask) -> bool {
+        self.admit(session, peer, Some(ask)).is_ok()
     }
 
     fn admit(
@@ -226,6 +246,30 @@ impl Desk {
         }
         refusal
     }
+}
+
+fn too_large(session: &mut ServerSession) -> Answer {
+    session.set_keepalive(None);
+    let path = session.req_header().uri.path();
+    let (what, remedy) = (
+        "the header is too large",
+        "send less; limits.header_size says how much",
+    );
+    Refusal::new(
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        what,
+        path,
+        remedy,
+    )
+    .into()
+}
+
+fn ending(path: &str) -> Refusal {
+    let (what, remedy) = (
+        "nothing is changed on a connection that has to end",
+        "ask again",
+    );
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, what, path, remedy)
 }
 
 fn refusal(unfit: Unfit, path: &str) -> Refusal {

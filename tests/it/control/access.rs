@@ -1,6 +1,9 @@
 //! Who may ask, and who may change.
 
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::harness::balancer::config::Config;
 use crate::harness::balancer::{Balancer, field, program};
@@ -254,4 +257,34 @@ async fn a_file_of_tokens_that_cannot_be_used_refuses_the_start() {
         "{}",
         ended.stderr
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_is_no_larger_than_that_of_a_client_may_be() {
+    let front = Front::start(|config| {
+        config.set("limits", "header_size", "8KiB");
+    })
+    .await;
+    let desk = front.balancer.desk();
+    let with = |size: usize| Request::get("/livez").header("X-Much", &"x".repeat(size));
+    desk.send(with(4 * 1024)).await.expect(200);
+    let refused = desk.send(with(9 * 1024)).await.expect(431);
+    assert!(refused.text().contains("limits.header_size"));
+    assert_eq!(refused.header("connection"), Some("close"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_to_the_end_of_the_connection_is_not_kept_waiting() {
+    let front = Front::start(|_| ()).await;
+    let mut socket = TcpStream::connect(front.balancer.desk().address)
+        .await
+        .unwrap();
+    socket
+        .write_all(b"GET /livez HTTP/1.0\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    let read = timeout(SOON, socket.read_to_string(&mut answer)).await;
+    read.expect("the connection ends").unwrap();
+    assert!(answer.contains("alive"), "{answer}");
 }
