@@ -8,7 +8,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use listenfd::ListenFd;
 use pingora::apps::ServerApp;
 use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
@@ -146,15 +145,35 @@ pub(super) async fn accept_all<A: ServerApp + Send + Sync + 'static>(
             () = async { drop(phase.wait_for(|phase| *phase == Phase::Closed).await) } => break,
         }
     }
-    // Whom the system has already let in would be cut off with the socket.
+    for client in waiting(listener) {
+        take_in(client, &doors, &welcome, &mut connections);
+    }
+    while connections.join_next().await.is_some() {}
+}
+
+/// Closes the socket, and gives all whom the system has already let in: they would be cut off with it.
+///
+/// The system itself is asked. The runtime hears of clients a little later, and lets a task have only so many at a
+/// time.
+fn waiting(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
+    let mut clients = Vec::new();
+    let Ok(listener) = listener.into_std() else {
+        return clients;
+    };
     for _ in 0..BACKLOG {
-        match listener.accept().now_or_never() {
-            Some(Ok(client)) => take_in(client, &doors, &welcome, &mut connections),
-            Some(Err(_)) | None => break,
+        match listener.accept() {
+            Ok((socket, peer)) => {
+                let socket = socket
+                    .set_nonblocking(true)
+                    .and_then(|()| TcpStream::from_std(socket));
+                clients.extend(socket.map(|socket| (socket, peer)));
+            }
+            // Somebody who did not wait.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(_) => break,
         }
     }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
+    clients
 }
 
 /// Serves a client in a task of `connections`, if there is a place.
@@ -229,6 +248,30 @@ mod tests {
             }
         }
     }
+
+    #[tokio::test]
+    async fn whoever_was_let_in_by_the_system_is_found_however_many_they_are() {
+        let listener = open("127.0.0.1:0");
+        let address = listener.local_addr().unwrap();
+        let connected = || std::net::TcpStream::connect(address).unwrap();
+        let clients: Vec<_> = (0..MANY).map(|_| connected()).collect();
+        let found = waiting(listener);
+        let mut peers: Vec<_> = found.iter().map(|(_, peer)| *peer).collect();
+        let mut came: Vec<_> = clients
+            .iter()
+            .map(|one| one.local_addr().unwrap())
+            .collect();
+        peers.sort();
+        came.sort();
+        assert_eq!(peers, came);
+        assert!(
+            std::net::TcpStream::connect(address).is_err(),
+            "the port is closed"
+        );
+    }
+
+    /// More than the runtime lets a task have at a time.
+    const MANY: usize = 300;
 
     #[test]
     fn only_all_of_version_four_on_the_same_port_keep_their_clients() {
