@@ -87,9 +87,8 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use futures_util::FutureExt as _;
+    use tokio::time::Instant;
 
     use super::*;
     use crate::fleet::health::Settings;
@@ -102,7 +101,7 @@ mod tests {
             weight: 1,
             duty: Duty::Active,
         };
-        Node::new(listing, Settings::default(), Instant::now())
+        Node::new(listing, Settings::default(), Instant::now().into_std())
     }
 
     #[test]

@@ -180,7 +180,9 @@ impl Exporter {
         push.end().await.map_err(broken)?;
         let head = push.head().await.map_err(broken)?.clone();
         if head.status.is_success() {
-            let answer = push.body(MOST_ANSWER).await.unwrap_or_default();
+            // It has them. What it would not have of them it may say, or not: to send them again would be wrong.
+            let answer = timeout(LAST_WORD, push.body(MOST_ANSWER)).await;
+            let answer = answer.ok().and_then(Result::ok).unwrap_or_default();
             return Ok(otlp::rejected(&answer));
         }
         Err(refusal(&head))
@@ -299,6 +301,8 @@ const TRIES: u32 = 4;
 /// Doubled with each try.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long the body of an answer may follow its head.
+const LAST_WORD: Duration = Duration::from_secs(1);
 /// What collectors answer has some bytes.
 const MOST_ANSWER: usize = 64 * 1024;
 

@@ -131,6 +131,27 @@ async fn what_a_collector_refuses_is_counted_and_not_sent_again() {
     assert_eq!(refusing.counts(), [1]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_collector_took_is_not_sent_again_because_its_answer_never_ends() {
+    let scene = Scene::new(1, agreeable).await;
+    let endless = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n";
+    let taking = Scene::new(1, |_| endless.to_vec()).await;
+    let balancer = scene
+        .balancer(|config| {
+            collected(config, &taking.nodes[0].url());
+            config.set("tracing", "timeout", "5s");
+        })
+        .await;
+    ask(&balancer, admin("GET", "/v2/lab/app/tags/list")).await;
+    until("its spans count as sent", SOON, async || {
+        let sent = balancer.metric("pilotage_observe_spans_sent_total").await;
+        (sent == Some(2.0)).then_some(())
+    })
+    .await;
+    assert_eq!(taking.counts(), [1]);
+    assert_eq!(times_said(&balancer), 0);
+}
+
 /// A balancer that believes one authority, and a collector that shows the certificate of another, or of the same.
 async fn over_tls(
     believed: &Authority,
