@@ -26,7 +26,7 @@
 //! upload: takeover answer elsewhere manifest driver* transfer*
 //! edge: settings guarded host scan oddity plan fault lost maintenance shown* connection* exchange* snapshot gate* lookout* phases* answer* accept* deadline* readahead* entrance* listen* tls*
 //! control: settings route host answer access page tokens* views* desk*
-//! config: mod* file table kind notes check problem unit settings
+//! config: mod* admin file table kind notes check problem stray unit settings
 //! app: mod* assemble* desk* keys* maintenance* sockets* reload* rotate* task* probes* drain* handover* traces*
 //! cli: mod* run* upgrade* check* control* papers* health* doctor* doctor/catalog doctor/finding doctor/release doctor/said doctor/told doctor/judge doctor/render
 //! <!-- /rooms -->

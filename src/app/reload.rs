@@ -55,8 +55,12 @@ async fn read_again(parts: &mut Parts) -> Reloaded {
 }
 
 fn load(path: &Path) -> Result<Settings, Vec<String>> {
-    let problems = |all: Vec<config::Problem>| all.iter().map(ToString::to_string).collect();
-    config::read(path).map_err(problems)
+    // Of a file that cannot be read there is no line to name it by.
+    let told = |problem: &config::Problem| match problem.line {
+        None if problem.key.is_empty() => format!("{}: {problem}", path.display()),
+        None | Some(_) => problem.to_string(),
+    };
+    config::read(path).map_err(|all| all.iter().map(told).collect())
 }
 
 async fn apply(parts: &mut Parts, settings: Settings) -> Result<Vec<&'static str>, Vec<String>> {

@@ -13,18 +13,22 @@
 //! * a *problem* is one thing to mend;
 //! * *raw* is a value as it stands in the file, before anybody has judged it.
 
+mod admin;
 mod check;
 mod file;
 mod kind;
 mod notes;
 mod problem;
 mod settings;
+mod stray;
 mod table;
 mod unit;
 
 use std::path::Path;
 
 use toml::de::DeTable;
+
+use crate::control::settings::AdminSettings;
 
 pub use notes::KnownKey;
 pub use problem::Problem;
@@ -35,15 +39,23 @@ use self::notes::{Notes, line_of};
 
 /// Reads and checks the file at this path.
 pub fn read(path: &Path) -> Result<Settings, Vec<Problem>> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    load(&text_of(path)?)
+}
+
+/// Reads where the process of the file at this path listens. What is wrong elsewhere in the file does not matter.
+pub fn read_admin(path: &Path) -> Result<AdminSettings, Vec<Problem>> {
+    admin::load(&text_of(path)?)
+}
+
+fn text_of(path: &Path) -> Result<String, Vec<Problem>> {
+    std::fs::read_to_string(path).map_err(|error| {
         vec![Problem {
             key: String::new(),
             line: None,
-            what: format!("{} cannot be read: {error}", path.display()),
+            what: format!("the file cannot be read: {error}"),
             hint: "name a file that is there, is text, and may be read by this user".to_owned(),
         }]
-    })?;
-    load(&text)
+    })
 }
 
 /// Checks the text of a file.

@@ -20,6 +20,8 @@ pub(super) struct Notes<'t> {
     /// Filled by [`Notes::listing`] only.
     pub(super) known: Vec<KnownKey>,
     pub(super) purpose: Purpose,
+    /// The keys that stand above all sections, as far as they were asked for.
+    pub(super) at_top: Vec<&'static str>,
     text: &'t str,
 }
 
@@ -38,6 +40,7 @@ impl<'t> Notes<'t> {
             problems: Problems::default(),
             known: Vec::new(),
             purpose: Purpose::Values,
+            at_top: Vec::new(),
             text,
         }
     }

@@ -62,6 +62,11 @@ impl Problems {
         None
     }
 
+    /// Forgets all others.
+    pub(super) fn keep(&mut self, wanted: impl Fn(&Problem) -> bool) {
+        self.found.retain(wanted);
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.found.is_empty()
     }

@@ -8,6 +8,7 @@ use toml::de::{DeArray, DeTable, DeValue};
 use super::kind::{Reader, Switch, as_array, as_integer, as_switch, as_table, as_text};
 use super::notes::{KnownKey, Notes, Purpose};
 use super::problem::Problem;
+use super::stray::stray;
 
 /// A value as it stands in the file.
 #[derive(Debug, Clone)]
@@ -202,7 +203,10 @@ impl<'t> Table<'_, 't> {
         self.excused.push(new);
     }
 
-    fn know(&mut self, name: &str, default: Option<String>) {
+    fn know(&mut self, name: &'static str, default: Option<String>) {
+        if self.path.is_empty() {
+            self.notes.at_top.push(name);
+        }
         if self.notes.purpose == Purpose::Keys {
             let path = self.path_of(name);
             self.notes.known.push(KnownKey { path, default });
@@ -322,24 +326,13 @@ impl<'t> Table<'_, 't> {
                 continue;
             }
             let line = self.notes.line(key.span().start);
-            self.refuse(
-                self.path_of(name),
-                line,
-                "is not a known key",
-                &self.hint_for(name),
-            );
-        }
-    }
-
-    fn hint_for(&self, name: &str) -> String {
-        let likeness = |known: &&&str| strsim::jaro_winkler(&name.to_lowercase(), known);
-        let nearest = self
-            .asked
-            .iter()
-            .max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-        match nearest.filter(|known| likeness(known) >= LIKE_ENOUGH) {
-            Some(known) => format!("write {known}"),
-            None => format!("take it out; the keys here are {}", self.asked.join(", ")),
+            let at_top: &[&str] = if self.path.is_empty() {
+                &[]
+            } else {
+                &self.notes.at_top
+            };
+            let (what, hint) = stray(name, &self.asked, at_top);
+            self.refuse(self.path_of(name), line, what, &hint);
         }
     }
 
@@ -395,6 +388,3 @@ impl<T> Raw<Option<T>> {
         self.then(|value| value.unwrap_or(default))
     }
 }
-
-/// Below this likeness (0 to 1) two words have nothing to do with each other.
-const LIKE_ENOUGH: f64 = 0.8;

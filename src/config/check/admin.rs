@@ -12,7 +12,7 @@ use crate::edge::settings::{CertificateFiles, Listener};
 use super::value;
 
 /// The admin listener, which must not collide with the others.
-pub(super) fn admin(
+pub(in crate::config) fn admin(
     problems: &mut Problems,
     raw: &file::Admin,
     listeners: &[Listener],

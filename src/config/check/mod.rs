@@ -16,6 +16,7 @@ mod traces;
 mod upgrade;
 mod value;
 
+pub(super) use self::admin::admin;
 pub(super) use self::redis::describe as describe_redis;
 pub(super) use self::sessions::describe as describe_sessions;
 pub(super) use self::traces::describe as describe_tracing;
@@ -49,7 +50,7 @@ pub(super) fn check(problems: &mut Problems, file: &File) -> Option<Settings> {
     let sessions = sessions::sessions(problems, &file.sessions);
     let log = policy::log(problems, &file.log);
     let tracing = traces::traces(problems, &file.tracing, traces::Build::THIS);
-    let admin = admin::admin(
+    let admin = admin(
         problems,
         &file.admin,
         listeners.as_deref().unwrap_or_default(),

@@ -207,6 +207,12 @@ fn parse_url(text: &str) -> Result<Url, (String, String)> {
         Err(what) => {
             let meant = authority::meant(rest);
             let hint = meant.map(|authority| format!("write \"{scheme}://{authority}\""));
+            // A path is one of the whole url, and is quoted with it.
+            let what = if rest.contains(['/', '?', '#']) {
+                what.replacen(&format!("{rest:?}"), &format!("{text:?}"), 1)
+            } else {
+                what
+            };
             Err((what, hint.unwrap_or(EXAMPLE.to_owned())))
         }
     }

@@ -59,12 +59,18 @@ fn a_node_url_is_scheme_and_authority() {
             "tcp://a",
             "\"tcp\" is not a scheme that nodes are spoken to with; write http:// or https://",
         ),
-        ("https://a/", "\"a/\" has a path; write \"https://a\""),
+        (
+            "https://a/",
+            "\"https://a/\" has a path; write \"https://a\"",
+        ),
         (
             "http://a:8080/v2/",
-            "\"a:8080/v2/\" has a path; write \"http://a:8080\"",
+            "\"http://a:8080/v2/\" has a path; write \"http://a:8080\"",
         ),
-        ("http://a?b", "\"a?b\" has a query; write \"http://a\""),
+        (
+            "http://a?b",
+            "\"http://a?b\" has a query; write \"http://a\"",
+        ),
         (
             "http://::1",
             "\"::1\" is an IPv6 address without brackets; write \"http://[::1]\"",
