@@ -109,7 +109,9 @@ impl Unready {
             Self::Starting => "starting: not all listeners are open",
             Self::Draining => "draining: about to stop, send new clients elsewhere",
             Self::Stopping => "stopping: running requests may end, new ones are not taken",
-            Self::NoNode => "no node is up: /v1/nodes says why",
+            Self::NoNode => {
+                "no node takes requests, each is down, draining or off: pilotage nodes says why"
+            }
         }
     }
 }
@@ -123,8 +125,9 @@ pub fn readiness(stage: Stage, fleet: &Fleet, now: Instant) -> Result<(), Unread
         Stage::Serving => {
             let candidates = fleet.candidates(Traffic::Pull, now, usize::MAX);
             let usable = candidates.iter().any(|candidate| match candidate.rank {
-                Rank::Up | Rank::Suspect | Rank::Draining => true,
-                Rank::Down => false,
+                Rank::Up | Rank::Suspect => true,
+                // What is drained takes nothing new, even when nothing else is left.
+                Rank::Draining | Rank::Down => false,
             });
             if usable { Ok(()) } else { Err(Unready::NoNode) }
         }
@@ -140,6 +143,8 @@ pub struct NodesPage {
     instances: Vec<Instance>,
     /// Shared components that all nodes fail at one time.
     cluster_faults: Vec<&'static str>,
+    /// The message with which pushes that begin are refused now.
+    maintenance: Option<String>,
     /// The keys that nodes sign tokens with, as far as seen: it should be one.
     signing_keys: Vec<SigningKey>,
     nodes: Vec<NodeEntry>,
@@ -171,9 +176,19 @@ impl NodesPage {
             redis: readiness.shared().as_str(),
             instances: readiness.instances(),
             cluster_faults: faults.into_iter().map(Component::as_str).collect(),
+            maintenance: None,
             signing_keys: findings.keys(),
             nodes: fleet.nodes().iter().map(entry).collect(),
             rescued,
+        }
+    }
+
+    /// The same in a maintenance with this message, or in none.
+    #[must_use]
+    pub fn during(self, maintenance: Option<String>) -> Self {
+        Self {
+            maintenance,
+            ..self
         }
     }
 }

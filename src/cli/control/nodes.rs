@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::ask::escaped;
-use super::tell::{elements, number, size, table, text};
+use super::tell::{elements, list, number, size, table, text};
 use super::{Asking, Question};
 
 #[derive(Debug, Args)]
@@ -22,7 +22,7 @@ enum Order {
     Drain(Rest),
     /// Gives a draining node requests again
     Undrain(One),
-    /// Asks a node for nothing any more, not even when no other is left; its uploads move
+    /// Asks a node for nothing any more; its uploads move, answers on their way still pass
     Off(Rest),
     /// Gives a node that is off requests again
     On(One),
@@ -118,8 +118,49 @@ fn weight(text: &str) -> Result<Share, String> {
 
 fn tell_all(page: &Value) -> Vec<String> {
     let mut rows = vec![header()];
-    rows.extend(elements(page, "/nodes").iter().map(row));
-    table(&rows)
+    let nodes = elements(page, "/nodes");
+    rows.extend(nodes.iter().map(row));
+    let mut lines = table(&rows);
+    lines.extend(nodes.iter().flat_map(reasons));
+    let faults = list(page, "/cluster_faults");
+    lines.extend((!faults.is_empty()).then(|| {
+        let faults = faults.join(", ");
+        format!("all nodes report that {faults} fails, so that none is taken out for it")
+    }));
+    let message = text(page, "/maintenance");
+    lines.extend(
+        (!message.is_empty()).then(|| format!("maintenance: pushes are refused with: {message}")),
+    );
+    lines
+}
+
+/// Why a node is not up, for each reason the kinds of traffic that it holds for.
+fn reasons(node: &Value) -> Vec<String> {
+    let lanes = elements(node, "/health/traffic");
+    let mut all: Vec<(String, String, Vec<String>)> = Vec::new();
+    for lane in lanes {
+        let (standing, why) = (text(lane, "/standing"), text(lane, "/why"));
+        if standing == "up" || why.is_empty() {
+            continue;
+        }
+        let traffic = text(lane, "/traffic");
+        match all
+            .iter_mut()
+            .find(|(one, other, _)| (one, other) == (&standing, &why))
+        {
+            Some((_, _, kinds)) => kinds.push(traffic),
+            None => all.push((standing, why, vec![traffic])),
+        }
+    }
+    let name = text(node, "/id");
+    let told = all.into_iter().map(|(standing, why, kinds)| {
+        if kinds.len() == lanes.len() {
+            format!("{name} is {standing}: {why}")
+        } else {
+            format!("{name} is {standing} for {}: {why}", kinds.join(", "))
+        }
+    });
+    told.collect()
 }
 
 fn header() -> Vec<String> {
@@ -218,6 +259,31 @@ mod tests {
         assert_eq!(row(&down)[4], "down");
         let up = node(json!([lane("pull", "up")]), json!({}));
         assert_eq!((row(&up)[4].as_str(), row(&up)[7].as_str()), ("up", ""));
+    }
+
+    #[test]
+    fn below_the_nodes_stands_why_they_are_not_up() {
+        let lane = |traffic: &str, standing: &str, why: &str| json!({ "traffic": traffic, "standing": standing, "why": why });
+        let node = |id: &str, lanes: Value| json!({ "id": id, "health": { "traffic": lanes } });
+        let page = json!({
+            "nodes": [
+                node("a", json!([lane("pull", "down", "refused"), lane("push", "down", "refused")])),
+                node("b", json!([lane("pull", "up", "well"), lane("push", "suspect", "late")])),
+                node("c", json!([lane("pull", "up", "well")])),
+            ],
+            "cluster_faults": ["redis"],
+            "maintenance": "back at 18:00",
+        });
+        let told = tell_all(&page);
+        let expected = [
+            "a is down: refused",
+            "b is suspect for push: late",
+            "all nodes report that redis fails, so that none is taken out for it",
+            "maintenance: pushes are refused with: back at 18:00",
+        ];
+        assert_eq!(told[4..], expected);
+        let well = json!({ "nodes": [], "cluster_faults": [], "maintenance": null });
+        assert_eq!(tell_all(&well).len(), 1);
     }
 
     #[test]

@@ -9,8 +9,8 @@ use crate::observe::history::Which;
 
 use super::super::answer::{Answer, Refusal};
 use super::super::route::Ask;
-use super::Desk;
 use super::body::unfit;
+use super::{Desk, unix_seconds};
 
 impl Desk {
     /// The page of a question.
@@ -25,7 +25,11 @@ impl Desk {
             Ask::Live => Ok(Answer::text(StatusCode::OK, "alive\n")),
             Ask::Ready => Ok(self.views.readyz(now)),
             Ask::Numbers => Ok(self.views.metrics(now)),
-            Ask::Nodes => Ok(self.views.nodes(now)),
+            Ask::Nodes => {
+                let notice = self.maintenance.in_force(unix_seconds());
+                let message = notice.map(|notice| notice.message.clone());
+                Ok(self.views.nodes(now, message))
+            }
             Ask::Node(name) => self
                 .views
                 .node(name, now)
@@ -66,7 +70,7 @@ impl Desk {
             return Ok(Answer::json(&*found));
         }
         let remedy = "look for the id in the access log; admin.requests says how many are \
-                      remembered, and a request that still runs is in /v1/transfers";
+                      remembered, and pilotage transfers lists those that still run";
         let what = "no request of this id is remembered";
         Err(Refusal::new(StatusCode::NOT_FOUND, what, path, remedy))
     }
@@ -107,7 +111,7 @@ pub(super) fn unknown(name: &str, path: &str) -> Refusal {
         StatusCode::NOT_FOUND,
         what,
         path,
-        "GET /v1/nodes lists the nodes",
+        "pilotage nodes lists the nodes",
     )
 }
 

@@ -70,11 +70,12 @@ impl Views {
         }
     }
 
-    pub(super) fn nodes(&self, now: Instant) -> Answer {
+    /// All nodes, with the message of a maintenance that is in force.
+    pub(super) fn nodes(&self, now: Instant, maintenance: Option<String>) -> Answer {
         let rescued = self.metrics.last_rescues(now);
         let fleet = self.fleet();
         let page = NodesPage::new(&self.readiness, &fleet, rescued, &self.findings, now);
-        Answer::json(&page)
+        Answer::json(&page.during(maintenance))
     }
 
     /// One node, as it stands among the others.

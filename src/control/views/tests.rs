@@ -52,7 +52,7 @@ impl Bench {
         let answer = match path {
             "/readyz" => self.admin.readyz(self.now),
             "/metrics" => self.admin.metrics(self.now),
-            "/nodes" => self.admin.nodes(self.now),
+            "/nodes" => self.admin.nodes(self.now, None),
             name => self.admin.node(name, self.now).unwrap(),
         };
         (
@@ -79,7 +79,26 @@ fn alive_is_not_ready() {
     bench.lose_all();
     let (status, why) = bench.get("/readyz");
     assert_eq!(status, 503);
-    assert!(why.starts_with("no node is up"), "{why}");
+    assert!(why.starts_with("no node takes requests"), "{why}");
+}
+
+#[test]
+fn a_fleet_that_takes_nothing_new_is_not_ready() {
+    let bench = Bench::serving();
+    let stamp = || Stamp {
+        by: "ann".to_owned(),
+        at: 0,
+    };
+    let active = &bench.fleet.nodes()[0];
+    for rests in [Duty::Draining, Duty::Off] {
+        // The other drains already: what is left is well, and takes nothing all the same.
+        active.order_duty(rests, stamp());
+        let (status, why) = bench.get("/readyz");
+        assert_eq!(status, 503, "{rests:?}");
+        assert!(why.contains("draining or off"), "{why}");
+        active.order_duty(Duty::Active, stamp());
+        assert_eq!(bench.get("/readyz").0, 200, "{rests:?}");
+    }
 }
 
 #[test]

@@ -195,10 +195,12 @@ impl Health {
                     why: lane.why().to_string(),
                 }
             });
+        let current = matches!(self.latest, Some((_, Answer::Given)));
         let components = self.parts.iter().map(|known| ComponentSummary {
             name: known.part.name.clone(),
             component: known.part.component,
             healthy: known.part.state == PartState::Healthy,
+            current,
             for_seconds: now.duration_since(known.since).as_secs(),
             error: match &known.part.state {
                 PartState::Healthy => None,
@@ -375,6 +377,8 @@ pub struct ComponentSummary {
     pub name: String,
     pub component: Component,
     pub healthy: bool,
+    /// Whether the node said so when it was asked last. It may have fallen silent since.
+    pub current: bool,
     pub for_seconds: u64,
     pub error: Option<String>,
 }

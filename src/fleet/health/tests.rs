@@ -328,4 +328,8 @@ fn the_summary_says_what_is_wrong_and_since_when() {
     assert_eq!((registry.healthy, registry.for_seconds), (false, 70));
     assert_eq!(registry.error.as_deref(), Some("gone"));
     assert_eq!(summary.probed_seconds_ago, Some(60));
+    assert!(registry.current);
+    scene.unreachable();
+    let silent = scene.health.summary(scene.now).components;
+    assert!(silent.iter().all(|part| !part.current), "{silent:?}");
 }

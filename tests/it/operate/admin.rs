@@ -82,7 +82,11 @@ async fn readiness_depends_on_nodes_and_life_does_not() {
     let balancer = Balancer::start(&program(), scratch.path(), config).await;
     balancer.node_is("node-1", "pull", "down").await;
     let page = balancer.admin("/readyz").await.expect(503);
-    assert!(page.text().contains("no node is up"), "{}", page.text());
+    assert!(
+        page.text().contains("no node takes requests"),
+        "{}",
+        page.text()
+    );
     balancer.admin("/livez").await.expect(200);
     let nodes = balancer.nodes().await;
     let why = nodes[0].to_string();

@@ -28,6 +28,7 @@ pub(in super::super) fn node(name: &str) -> NodeSummary {
         name: name.to_owned(),
         component,
         healthy: true,
+        current: true,
         for_seconds: 90,
         error: None,
     };
