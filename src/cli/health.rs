@@ -20,12 +20,12 @@ pub(super) struct Question {
 
 /// Good when the admin listener of the file's process answers 200. Nothing else is touched.
 pub(super) fn health(question: &Question) -> ExitCode {
-    let settings = match config::read(&question.all.config) {
-        Ok(settings) => settings,
+    let admin = match config::read_admin(&question.all.config) {
+        Ok(admin) => admin,
         Err(problems) => return refuse(&question.all, &problems),
     };
     let page = if question.live { "/livez" } else { "/readyz" };
-    let answer = Desk::without_token(&settings.admin).ask("GET", page, None);
+    let answer = Desk::without_token(&admin).ask("GET", page, None);
     let (well, words) = match &answer {
         Ok(answer) => {
             let words = answer.body.lines().next().unwrap_or_default();

@@ -64,7 +64,7 @@ enum Verb {
 #[derive(Debug, Args)]
 struct Options {
     /// The configuration file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", default_value = CONFIG_FILE)]
     config: PathBuf,
     /// Prints JSON instead of text
     #[arg(long)]
@@ -101,9 +101,15 @@ fn refuse(options: &Options, problems: &[Problem]) -> ExitCode {
         for problem in problems {
             complain(&format!("{file}: {problem}"));
         }
-        complain(&format!("{file}: {} problems", problems.len()));
+        complain(&format!("{file}: {}", counted(problems.len(), "problem")));
     }
     ExitCode::from(2)
+}
+
+/// Some things, by their number.
+fn counted(count: usize, thing: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{plural}")
 }
 
 /// A line for whoever reads the result. A closed pipe is no failure of ours.
@@ -116,9 +122,36 @@ fn complain(line: &str) {
     drop(writeln!(std::io::stderr().lock(), "{line}"));
 }
 
+/// Where the package and the units have it.
+const CONFIG_FILE: &str = "/etc/pilotage/pilotage.toml";
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_command_that_reads_a_file_finds_the_same_one_unasked() {
+        let mut command = Command::command();
+        command.build();
+        let mut seen = 0;
+        for verb in command.get_subcommands() {
+            let Some(file) = verb.get_arguments().find(|one| one.get_id() == "config") else {
+                let alone = ["completions", "man", "help"].contains(&verb.get_name());
+                assert!(alone, "{verb}");
+                continue;
+            };
+            assert_eq!(file.get_default_values(), [CONFIG_FILE], "{verb}");
+            assert!(!file.is_required_set(), "{verb}");
+            seen += 1;
+        }
+        assert!(seen > 5, "{seen}");
+    }
+
+    #[test]
+    fn one_thing_is_not_several() {
+        let told = [0, 1, 2].map(|count| counted(count, "problem"));
+        assert_eq!(told, ["0 problems", "1 problem", "2 problems"]);
+    }
 
     #[test]
     fn every_command_line_is_well_formed() {

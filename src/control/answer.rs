@@ -23,6 +23,9 @@ pub(super) struct Refusal {
     #[serde(rename = "where")]
     place: String,
     remedy: String,
+    /// What is wrong, one by one, where it is several things.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    problems: Box<[String]>,
     #[serde(skip)]
     headers: Vec<(&'static str, String)>,
 }
@@ -81,7 +84,16 @@ impl Refusal {
             what: what.into(),
             place: place.into(),
             remedy: remedy.into(),
+            problems: Box::default(),
             headers: Vec::new(),
+        }
+    }
+
+    /// Of several things at one time.
+    pub(super) fn of(self, problems: Vec<String>) -> Self {
+        Self {
+            problems: problems.into(),
+            ..self
         }
     }
 
@@ -122,5 +134,8 @@ mod tests {
             "error": { "what": "is off", "where": "/v1/nodes/a/undrain", "remedy": "use on" }
         });
         assert_eq!(document, expected);
+        let several = Refusal::new(StatusCode::CONFLICT, "a; b", "/", "mend them");
+        let several = serde_json::to_value(several.of(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(several.unwrap()["problems"], serde_json::json!(["a", "b"]));
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::ask::escaped;
 use super::tell::{elements, number, size, table, text};
-use super::{Asking, Question};
+use super::{Asking, Question, counted};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ExplainOptions {
@@ -93,10 +93,11 @@ fn tell_one(request: &Value) -> Vec<String> {
         let value = word(name);
         lines.extend((!value.is_empty()).then(|| format!("{what}: {value}")));
     }
-    if number(request, "/takeovers") > 0 {
+    let takeovers = usize::try_from(number(request, "/takeovers")).unwrap_or(usize::MAX);
+    if takeovers > 0 {
         lines.push(format!(
-            "rescued: {} takeovers, {} ms lost, {} sent again",
-            word("takeovers"),
+            "rescued: {}, {} ms lost, {} sent again",
+            counted(takeovers, "takeover"),
             word("lost_ms"),
             size(number(request, "/replayed_bytes"))
         ));
@@ -170,7 +171,7 @@ mod tests {
             "for 192.0.2.7: 202 taken_over after 812 ms",
             "2.0 KiB in, 0 B out",
             "answered in our own words: 202",
-            "rescued: 1 takeovers, 9 ms lost, 1.0 KiB sent again",
+            "rescued: 1 takeover, 9 ms lost, 1.0 KiB sent again",
             "       0 ms  chosen: a (lives there); passed over: c (draining)",
             "       0 ms  asked a",
             "       5 ms  a failed: node_broken",

@@ -1,7 +1,7 @@
 //! The commands that ask and tell the running pilotage: nodes, maintenance, requests, transfers, reload, log.
 //!
-//! They read the configuration of the process to find its admin listener and its tokens, and say what it answers:
-//! a few lines for a person, or with `--json` the answer as it came.
+//! They read `[admin]` of the process's configuration to find its listener and its tokens, and say what it answers: a
+//! few lines for a person, or with `--json` the answer as it came. What is wrong elsewhere in the file is its business.
 
 pub(super) mod ask;
 mod explain;
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use crate::config;
 
 use self::ask::Desk;
-use super::{Options, complain, refuse, say};
+use super::{CONFIG_FILE, Options, complain, counted, refuse, say};
 
 pub(super) use self::explain::ExplainOptions;
 pub(super) use self::maintenance::MaintenanceOptions;
@@ -30,12 +30,7 @@ pub(super) use self::nodes::NodesOptions;
 #[derive(Debug, Clone, Args)]
 pub(super) struct Asking {
     /// The configuration file of the running pilotage
-    #[arg(
-        long,
-        value_name = "FILE",
-        global = true,
-        default_value = "/etc/pilotage/pilotage.toml"
-    )]
+    #[arg(long, value_name = "FILE", global = true, default_value = CONFIG_FILE)]
     config: PathBuf,
     /// Prints the answer as JSON
     #[arg(long, global = true)]
@@ -63,8 +58,8 @@ struct Question<'q> {
 impl Asking {
     /// Asks, tells the answer, and says with the exit code whether it was a good one.
     fn put(&self, question: &Question<'_>) -> ExitCode {
-        let settings = match config::read(&self.config) {
-            Ok(settings) => settings,
+        let admin = match config::read_admin(&self.config) {
+            Ok(admin) => admin,
             Err(problems) => {
                 let options = Options {
                     config: self.config.clone(),
@@ -73,7 +68,7 @@ impl Asking {
                 return refuse(&options, &problems);
             }
         };
-        let answer = Desk::of(&settings.admin).and_then(|desk| {
+        let answer = Desk::of(&admin).and_then(|desk| {
             let body = question.body.as_ref().map(Value::to_string);
             desk.ask(question.method, &question.path, body.as_deref())
         });
@@ -105,7 +100,15 @@ impl Asking {
             say(&refusal.to_string());
         } else {
             let word = |name: &str| tell::text(refusal, &format!("/error/{name}"));
-            complain(&format!("pilotage: {}", word("what")));
+            let problems = tell::list(refusal, "/error/problems");
+            let all = if problems.is_empty() {
+                vec![word("what")]
+            } else {
+                problems
+            };
+            for problem in all {
+                complain(&format!("pilotage: {problem}"));
+            }
             let remedy = word("remedy");
             if !remedy.is_empty() {
                 complain(&format!("remedy: {remedy}"));

@@ -81,7 +81,8 @@ impl Desk {
         let resting: Resting = parse(body, path)?;
         if !resting.force && is_last(&fleet, node) {
             let what = format!("no other node takes pulls now: without {name} clients are refused");
-            let remedy = "bring another node back first, or send {\"force\": true}";
+            let remedy = "bring another node back first; --force, over HTTP {\"force\": true}, does it \
+                          all the same";
             return Err(Refusal::new(StatusCode::CONFLICT, what, path, remedy));
         }
         self.order(node, duty, path, who)
@@ -106,7 +107,7 @@ impl Desk {
             }
         };
         let what = format!("{name} is {}", duty.as_str());
-        let remedy = format!("POST /v1/nodes/{name}/{remedy}");
+        let remedy = format!("pilotage nodes {remedy} {name} brings it back");
         Err(Refusal::new(StatusCode::CONFLICT, what, path, remedy))
     }
 
@@ -182,9 +183,10 @@ impl Desk {
                 Ok(Answer::json(&answer))
             }
             Ok(Ok(Reloaded::Refused(problems))) => {
-                let remedy = "mend the file; pilotage check shows the same; until then the \
-                              settings of before stay in force";
-                Err(unfit(problems.join("; "), path.to_owned(), remedy))
+                let remedy = "mend it: pilotage check looks at the file, pilotage doctor at what the file \
+                              names; until then the settings of before stay in force";
+                let refusal = unfit(problems.join("; "), path.to_owned(), remedy);
+                Err(refusal.of(problems))
             }
             Ok(Err(_)) | Err(_) => Err(busy()),
         }
@@ -194,8 +196,8 @@ impl Desk {
         let Filter { filter } = parse(body, path)?;
         let set = check_runtime_level(&filter).and_then(|()| self.log.set_level(&filter));
         set.map_err(|error| {
-            let remedy = "write a level such as info, or one for a part of pilotage: \
-                          info,pilotage::edge=debug";
+            let remedy = "write a level such as info, off for silence, or one for a part of \
+                          pilotage: info,pilotage::edge=debug";
             unfit(error.to_string(), format!("{path}: filter"), remedy)
         })?;
         tracing::warn!(target: "control", by = who.0, to = filter, "log filter ordered");

@@ -197,7 +197,8 @@ fn of_process(signs: &Signs, alarms: &mut Vec<Alarm>) {
         );
         warn(
             what,
-            "The settings of before stay in force. pilotage check shows the same.",
+            "The settings of before stay in force. pilotage check looks at the file, \
+             pilotage doctor at what it names.",
         );
     }
     if signs.redis == "away" {

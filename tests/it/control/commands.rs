@@ -2,12 +2,13 @@
 
 use serde_json::Value;
 
-use crate::harness::balancer::program;
+use crate::harness::balancer::{field, program};
 use crate::harness::front::Front;
 use crate::harness::http::Request;
 use crate::harness::process::{self, Outcome, Spec};
 use crate::harness::scratch::Scratch;
 use crate::harness::wait::SOON;
+use crate::operate::reloads;
 
 const TOKEN: &str = "0f6c1d7e9b2a4c58a1b3";
 
@@ -79,7 +80,7 @@ async fn nodes_are_listed_and_ordered() {
         "{}",
         refused.stderr
     );
-    assert!(refused.stderr.contains("remedy: "), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--force"), "{}", refused.stderr);
     say(&front, &["nodes", "off", "node-2", "--force"])
         .await
         .expect_success();
@@ -103,6 +104,11 @@ async fn nodes_are_listed_and_ordered() {
         .expect_failure();
     assert!(
         nobody.stderr.contains("there is no node \"nobody\""),
+        "{}",
+        nobody.stderr
+    );
+    assert!(
+        nobody.stderr.contains("remedy: pilotage nodes lists"),
         "{}",
         nobody.stderr
     );
@@ -162,6 +168,48 @@ async fn maintenance_requests_transfers_log_and_reload_are_told() {
     assert_eq!(say(&front, &["log"]).await.stdout, "info\n");
     let well = say(&front, &["health"]).await.expect_success().stdout;
     assert_eq!(well, "ready\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_file_keeps_nobody_from_the_process_which_refuses_it_itself() {
+    let front = front().await;
+    for file in ["asked.toml", "balancer/pilotage.toml"] {
+        let file = front.scratch.path().join(file);
+        let good = std::fs::read_to_string(&file).unwrap();
+        let wrong = format!("{good}\n[guard]\nlogin_pause = \"long\"\npatient = true\n");
+        std::fs::write(&file, wrong).unwrap();
+    }
+    say(&front, &["health"]).await.expect_success();
+    let listed = say(&front, &["nodes"]).await.expect_success().stdout;
+    assert!(listed.contains("node-2"), "{listed}");
+    let drained = say(&front, &["nodes", "drain", "node-1"]).await;
+    assert!(drained.expect_success().stdout.contains("draining"));
+    say(&front, &["maintenance", "on"]).await.expect_success();
+    let listed = say(&front, &["nodes"]).await.expect_success().stdout;
+    assert!(listed.contains("\nmaintenance: "), "{listed}");
+
+    let refused = say(&front, &["reload"]).await.expect_failure();
+    assert_eq!(refused.code, Some(1));
+    let lines: Vec<_> = refused.stderr.lines().collect();
+    let told = |line: &str, key: &str| line.starts_with("pilotage: line ") && line.contains(key);
+    assert!(
+        told(lines[0], ": guard.login_pause: "),
+        "{}",
+        refused.stderr
+    );
+    assert!(told(lines[1], ": guard.patient: "), "{}", refused.stderr);
+    assert!(
+        lines[2].starts_with("remedy: mend it"),
+        "{}",
+        refused.stderr
+    );
+    let said = "reload refused: the settings of before stay in force";
+    let line = front.balancer.says(said).await;
+    let problem = field(&line, "problem").as_str().unwrap();
+    assert!(problem.contains("guard.patient"), "{line}");
+    reloads(&front.balancer, "refused", 1.0).await;
+    let check = say(&front, &["check"]).await;
+    assert_eq!(check.code, Some(2), "the file was good: {}", check.stdout);
 }
 
 #[tokio::test(flavor = "multi_thread")]

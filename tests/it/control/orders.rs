@@ -248,10 +248,10 @@ async fn an_order_that_cannot_be_is_refused_with_what_to_do() {
     }
     expect_order(&front, 0, "off").await;
     let remedy = refused("POST", "/v1/nodes/node-1/undrain", json!({}), 409).await;
-    assert_eq!(remedy, "POST /v1/nodes/node-1/on");
+    assert_eq!(remedy, "pilotage nodes on node-1 brings it back");
     expect_order(&front, 0, "drain").await;
     let remedy = refused("POST", "/v1/nodes/node-1/on", json!({}), 409).await;
-    assert_eq!(remedy, "POST /v1/nodes/node-1/undrain");
+    assert_eq!(remedy, "pilotage nodes undrain node-1 brings it back");
     // To say what is so already does no harm.
     expect_order(&front, 0, "undrain").await;
     expect_order(&front, 0, "undrain").await;

@@ -284,6 +284,8 @@ async fn the_log_filter_changes_at_once_and_until_the_next_reload() {
     front.serves().await;
     assert_eq!(front.balancer.records(1, |_| true).await.len(), 1);
     for wrong in [
+        "",
+        " , ",
         "loud",
         "info,pingora=debug",
         "pingora_proxy=trace",

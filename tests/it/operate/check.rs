@@ -150,8 +150,6 @@ async fn a_file_that_is_no_toml_or_not_there_and_wrong_usage_end_with_2() {
     for arguments in [
         &["check", "--config", "missing.toml"][..],
         &["run", "--config", "missing.toml"],
-        &["check"],
-        &["run"],
         &["fly"],
         &[],
     ] {
