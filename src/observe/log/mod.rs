@@ -132,6 +132,13 @@ pub fn check_runtime_level(level: &str) -> Result<(), LogError> {
             || room.starts_with("::")
             || matches!(room, "access" | "control")
     };
+    if level
+        .split(',')
+        .all(|directive| directive.trim().is_empty())
+    {
+        // As a filter it would let nothing through, the records of requests included.
+        return Err(LogError::Nothing);
+    }
     match level.split(',').find(|directive| !ours(directive.trim())) {
         Some(foreign) => Err(LogError::Foreign(foreign.trim().to_owned())),
         None => check_level(level),
@@ -147,6 +154,8 @@ pub enum LogError {
         "{0:?} is no part of pilotage: only the configuration file may have such lines written"
     )]
     Foreign(String),
+    #[error("no level is given")]
+    Nothing,
     #[error("the thread that writes the log cannot start: {0}")]
     Thread(io::Error),
     #[error("logging has been started before: {0}")]
