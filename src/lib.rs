@@ -19,7 +19,7 @@
 //! placement: choose rendezvous balance budget
 //! affinity: token recent sliding browser issuer ties settings standing shared* shared/address shared/breaker shared/keys shared/script
 //! guard: accounts credentials lease* login outcome rate settings shared* sharing* table transfers who
-//! spool: ledger file* settings
+//! spool: disk ledger file* settings
 //! upstream: verdict settings authorities* peer* live* probe* inspect*
 //! discovery: fixed*
 //! download: goal facts takeover settings proof

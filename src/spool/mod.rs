@@ -7,6 +7,7 @@
 //! Words: the *ledger* says how much may be kept, of one upload and in all; the *head* is the part of an upload
 //! that never leaves memory; a *batch* is what is written to the file at once.
 
+pub mod disk;
 pub mod file;
 pub mod ledger;
 pub mod settings;

@@ -39,7 +39,7 @@ use self::ask::Account;
 use self::catalog::Check;
 use self::finding::Report;
 use self::render::Style;
-use self::rounds::Order;
+use self::rounds::{Order, Pushes};
 use super::{Options, complain, refuse, say};
 
 /// What an operator may say to the doctor.
@@ -64,7 +64,7 @@ pub(super) struct DoctorOptions {
     /// The file that holds its password
     #[arg(long, value_name = "FILE", requires = "user")]
     password_file: Option<PathBuf>,
-    /// The project that the small pushes go to
+    /// The project that the small pushes go to; without it nothing is pushed
     #[arg(long, value_name = "PROJECT")]
     project: Option<String>,
     /// Lets a small push rest for so many seconds on each node, to find time limits on the way
@@ -130,10 +130,16 @@ fn order(options: &DoctorOptions) -> Result<Order, String> {
         }
         _ => None,
     };
+    let pushes = match &options.project {
+        Some(_) => Pushes::Wanted,
+        None => Pushes::NotWanted,
+    };
     Ok(Order {
         wanted: wanted.difference(&skipped).copied().collect(),
+        file: options.common.config.clone(),
         account,
         repository,
+        pushes,
         pause: options.pause.map(Duration::from_secs),
     })
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::finding::{Finding, Outcome, Report, Severity};
+use super::finding::{Finding, Outcome, Report, Severity, counted};
 
 /// Whether words may have colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,10 +99,10 @@ fn summary(report: &Report) -> String {
     let skipped = report.lines.iter();
     let skipped = skipped.filter(|(_, outcome)| matches!(outcome, Outcome::Skipped(_)));
     format!(
-        "{} checks: {} errors, {} warnings, {} notes, {} skipped",
-        report.lines.len(),
-        count(Severity::Error),
-        count(Severity::Warning),
+        "{}: {}, {}, {} info, {} skipped",
+        counted(report.lines.len(), "check"),
+        counted(count(Severity::Error), "error"),
+        counted(count(Severity::Warning), "warning"),
         count(Severity::Info),
         skipped.count()
     )
@@ -189,7 +189,7 @@ mod tests {
             "error token-key: different keys",
             "  node-1  GET /v2/: 401",
             "left behind:\n  a blob",
-            "3 checks: 1 errors, 0 warnings, 0 notes, 1 skipped",
+            "3 checks: 1 error, 0 warnings, 0 info, 1 skipped",
         ] {
             assert!(told.contains(said), "{said}\n{told}");
         }

@@ -1,6 +1,7 @@
 //! The rounds of a visit: each asks what it needs, and hands what it heard to the judges.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::Settings;
@@ -26,11 +27,21 @@ use super::uploads::Pusher;
 #[derive(Debug)]
 pub(super) struct Order {
     pub(super) wanted: BTreeSet<Check>,
+    /// The configuration, as it was named.
+    pub(super) file: PathBuf,
     pub(super) account: Option<Account>,
-    /// Where the small pushes go.
+    /// Where the small pushes go, and the scope of tokens.
     pub(super) repository: String,
+    pub(super) pushes: Pushes,
     /// How long a push rests on each node.
     pub(super) pause: Option<Duration>,
+}
+
+/// Whether anything may be pushed: only where somebody named a project for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pushes {
+    Wanted,
+    NotWanted,
 }
 
 /// Makes every wanted check.
@@ -194,7 +205,8 @@ impl Visit<'_> {
             ];
             return self.skip(&pairs, ALONE);
         }
-        self.add(Check::HarborVersion, harbor::release(&met.told));
+        let release = harbor::release(&met.told, met.account.as_ref());
+        self.add(Check::HarborVersion, release);
         self.add(Check::TokenService, address::token_service(&met.told));
         self.add(Check::Database, harbor::database(&met.told));
         if self.wants(&[Check::TokenKey]) {
@@ -244,6 +256,12 @@ impl Visit<'_> {
         if self.order.account.is_none() && !open {
             return self.skip(&PUSHING, "give --user, --password-file and --project");
         }
+        if self.order.pushes == Pushes::NotWanted {
+            return self.skip(
+                &PUSHING,
+                "give --project: a few bytes would be pushed there",
+            );
+        }
         let said = met.tokens.iter().flat_map(|token| {
             let answers = [
                 ("a token", Some(&token.said)),
@@ -278,7 +296,7 @@ impl Visit<'_> {
         for check in Check::ALL {
             if self.wants(&[check]) && !REACHING.contains(&check) && !ASKING.contains(&check) {
                 self.progress.now(check.id());
-                if let Some(outcome) = own::examine(check, self.settings).await {
+                if let Some(outcome) = own::examine(check, self.settings, &self.order.file).await {
                     self.add(check, outcome);
                 }
             }

@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use ring::digest::{Context, SHA256};
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use super::disk::Disk;
 use super::ledger::{Account, Full, Ledger};
 use super::settings::{SpoolSettings, WhenFull};
 
@@ -274,18 +275,14 @@ impl Tail {
 
 /// Whether more of the file system is in use than the operator allows. One that does not tell is not crowded.
 fn is_crowded(folder: &Path, share: u64) -> bool {
-    let Ok(stat) = rustix::fs::statvfs(folder) else {
-        return false;
-    };
-    is_beyond(share, (stat.f_blocks, stat.f_bfree, stat.f_bavail))
+    disk_of(folder).is_some_and(|disk| disk.is_beyond(share))
 }
 
-/// Whether more than `share` percent are in use, as `df` counts it: of what the system keeps for itself, nothing
-/// is in use and nothing is to be had.
-fn is_beyond(share: u64, (blocks, free, available): (u64, u64, u64)) -> bool {
-    let used = u128::from(blocks.saturating_sub(free));
-    let usable = used + u128::from(available);
-    used * 100 > usable * u128::from(share)
+/// How full the file system of a folder is, if it tells.
+pub fn disk_of(folder: &Path) -> Option<Disk> {
+    let stat = rustix::fs::statvfs(folder).ok()?;
+    let blocks = (stat.f_blocks, stat.f_bfree, stat.f_bavail);
+    Some(Disk::new(stat.f_frsize, blocks))
 }
 
 /// What is written at once, whole pages of the file; two of them may be in memory.

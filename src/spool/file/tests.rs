@@ -123,17 +123,6 @@ async fn tiny_pieces_cost_little_more_than_their_bytes() {
     assert_eq!(read_all(&mut spool, 0).await, all.get(..70_000).unwrap());
 }
 
-#[test]
-fn a_disk_is_as_full_as_df_says() {
-    let reserved = (1000, 500, 400);
-    assert!(is_beyond(55, reserved), "500 of 900 are 56 %");
-    assert!(!is_beyond(56, reserved));
-    assert!(!is_beyond(100, (1000, 0, 0)), "never beyond all");
-    assert!(is_beyond(0, (1000, 999, 999)));
-    assert!(!is_beyond(0, (0, 0, 0)), "one that does not tell");
-    assert!(is_beyond(85, (u64::MAX, 1, 1)));
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]

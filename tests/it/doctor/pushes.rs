@@ -45,20 +45,41 @@ fn version_3(request: &Received, secret: &str) -> Vec<u8> {
     }
 }
 
+/// A clinic with two registries of version 3 that want no credentials.
+async fn open_registries(secrets: [&'static str; 2]) -> (Clinic, Vec<Recorder>) {
+    let mut clinic = Clinic::open(|builder| builder.nodes(0)).await;
+    clinic.config.set("health", "probe", "registry");
+    let subnet = Subnet::take();
+    let mut nodes = Vec::new();
+    for (number, secret) in (1..).zip(secrets) {
+        let script = move |request: &Received| version_3(request, secret);
+        let node = Recorder::start(ports::free(subnet.host(number)), script).await;
+        clinic.config.node(&format!("node-{number}"), &node.url());
+        nodes.push(node);
+    }
+    (clinic, nodes)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_pushed_where_no_project_was_named() {
+    let (clinic, nodes) = open_registries(["secret-a", "secret-a"]).await;
+    let diagnosis = clinic
+        .examine(&["--skip", "body-limit,request-buffering"])
+        .await;
+    for check in ["account", "forwarded-proto", "http-secret", "storage"] {
+        assert_eq!(diagnosis.outcome(check), "skipped", "{:#}", diagnosis.value);
+    }
+    let asked: Vec<_> = nodes.iter().flat_map(Recorder::all).collect();
+    assert!(!asked.is_empty());
+    assert!(asked.iter().all(|request| request.method == "GET"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn different_http_secrets_of_version_3_are_found_without_storing_a_byte() {
     for (second, outcome) in [("secret-a", "passed"), ("secret-b", "found")] {
-        let mut clinic = Clinic::open(|builder| builder.nodes(0)).await;
-        clinic.config.set("health", "probe", "registry");
-        let subnet = Subnet::take();
-        let mut nodes = Vec::new();
-        for (number, secret) in [(1, "secret-a"), (2, second)] {
-            let script = move |request: &Received| version_3(request, secret);
-            let node = Recorder::start(ports::free(subnet.host(number)), script).await;
-            clinic.config.node(&format!("node-{number}"), &node.url());
-            nodes.push(node);
-        }
-        let diagnosis = clinic.examine(&["--only", "http-secret"]).await;
+        let (clinic, nodes) = open_registries(["secret-a", second]).await;
+        let arguments = ["--only", "http-secret", "--project", "library"];
+        let diagnosis = clinic.examine(&arguments).await;
         assert_eq!(
             diagnosis.outcome("http-secret"),
             outcome,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::upstream::settings::ProbeKind;
 
+use super::super::ask::Account;
 use super::super::catalog::Check;
 use super::super::finding::{Finding, Outcome, Severity};
 use super::super::release::{Release, version};
@@ -74,13 +75,18 @@ fn api_version(one: &Told) -> String {
 }
 
 /// Whether all nodes run the same Harbor.
-pub(in super::super) fn release(told: &[Told]) -> Outcome {
+///
+/// Nodes tell it an account that they know, and nobody else.
+pub(in super::super) fn release(told: &[Told], account: Option<&Account>) -> Outcome {
     let versions: Vec<_> = told
         .iter()
         .filter_map(|one| Some((one.node.as_str(), version(&one.info)?)))
         .collect();
     let Some((_, first)) = versions.first() else {
-        return Outcome::skipped("no node tells its release; only an account is told (--user)");
+        return Outcome::skipped(match account {
+            None => "no node tells its release; only an account is told (--user)",
+            Some(_) => "no node tells its release, not even the account",
+        });
     };
     if all_alike(versions.iter().map(|(_, version)| version)) {
         return Outcome::passed(format!("{first} on all nodes"));
@@ -193,10 +199,10 @@ mod tests {
             one
         };
         let same = [running("a", "v2.9.5-1"), running("b", "v2.9.5-1")];
-        assert!(matches!(release(&same), Outcome::Passed(_)));
+        assert!(matches!(release(&same, None), Outcome::Passed(_)));
         let differ = [running("a", "v2.9.5-1"), running("b", "v2.10.0-2")];
-        assert_eq!(severity(&release(&differ)), Some(Severity::Error));
-        assert!(matches!(release(&[told("a")]), Outcome::Skipped(_)));
+        assert_eq!(severity(&release(&differ, None)), Some(Severity::Error));
+        assert!(matches!(release(&[told("a")], None), Outcome::Skipped(_)));
     }
 
     #[test]

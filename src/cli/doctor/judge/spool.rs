@@ -1,5 +1,7 @@
 //! Whether a folder is fit to keep pushes.
 
+use crate::spool::disk::Disk;
+
 use super::super::catalog::Check;
 use super::super::finding::{Finding, Outcome, Severity};
 
@@ -8,9 +10,8 @@ use super::super::finding::{Finding, Outcome, Severity};
 pub(in super::super) struct Ground {
     pub(in super::super) folder: String,
     pub(in super::super) kind: FileSystem,
-    /// Bytes of the whole file system, and those that we may still use.
-    pub(in super::super) size: u64,
-    pub(in super::super) free: u64,
+    /// How full its file system is, if that tells.
+    pub(in super::super) disk: Option<Disk>,
     /// Bytes a second that were written and were on the disk, or why none were.
     pub(in super::super) speed: Result<u64, String>,
 }
@@ -58,24 +59,26 @@ pub(in super::super) fn spool(ground: &Ground, allowed: Allowed) -> Outcome {
             "set [spool] folder to a folder on a disk: large pushes would take the memory of all others",
         );
     }
-    let used = 100 - ground.free.saturating_mul(100) / ground.size.max(1);
-    let room = (ground.size / 100)
-        .saturating_mul(allowed.disk_share)
-        .saturating_sub(ground.size.saturating_sub(ground.free));
-    if used >= allowed.disk_share {
-        find(
-            Severity::Warning,
-            "the disk of the spool is as full as [spool] disk_share allows: no push is kept",
-            ("its file system", format!("{used} percent in use")),
-            "free some space, move [spool] folder to a larger disk, or raise disk_share",
-        );
-    } else if room < allowed.upload_limit {
-        find(
-            Severity::Info,
-            "the spool has room for less than one push of [spool] upload_limit",
-            ("room up to disk_share", megabytes(room)),
-            "nothing, if layers are smaller than that; else a larger disk for [spool] folder",
-        );
+    if let Some(disk) = ground.disk {
+        let room = disk.room(allowed.disk_share);
+        if disk.is_beyond(allowed.disk_share) {
+            find(
+                Severity::Warning,
+                "the disk of the spool is fuller than [spool] disk_share allows: no push is kept",
+                (
+                    "its file system",
+                    format!("{} percent in use", disk.percent()),
+                ),
+                "free some space, move [spool] folder to a larger disk, or raise disk_share",
+            );
+        } else if room < allowed.upload_limit {
+            find(
+                Severity::Info,
+                "the spool has room for less than one push of [spool] upload_limit",
+                ("room up to disk_share", size(room)),
+                "nothing, if layers are smaller than that; else a larger disk for [spool] folder",
+            );
+        }
     }
     if let Some(speed) = speed.filter(|speed| *speed < SLOW) {
         find(
@@ -83,17 +86,21 @@ pub(in super::super) fn spool(ground: &Ground, allowed: Allowed) -> Outcome {
             "the disk of the spool is slow",
             (
                 "32 MiB, written through",
-                format!("{} a second", megabytes(speed)),
+                format!("{} a second", size(speed)),
             ),
             "use a local disk or an SSD for [spool] folder: pushes go no faster than it",
         );
     }
-    let seen = format!("writes {} a second", megabytes(speed.unwrap_or_default()));
+    let seen = format!("writes {} a second", size(speed.unwrap_or_default()));
     Outcome::of(findings, seen)
 }
 
-fn megabytes(bytes: u64) -> String {
-    format!("{} MB", bytes / 1_000_000)
+/// In the units of the configuration.
+fn size(bytes: u64) -> String {
+    match bytes >> 30 {
+        0..10 => format!("{} MiB", bytes >> 20),
+        gibibytes => format!("{gibibytes} GiB"),
+    }
 }
 
 /// What a network of 100 megabit brings.
@@ -107,10 +114,14 @@ mod tests {
         Ground {
             folder: "/spool".to_owned(),
             kind: FileSystem::Disk,
-            size: 1_000 << 30,
-            free: 900 << 30,
+            disk: Some(left(900)),
             speed: Ok(500_000_000),
         }
+    }
+
+    /// A file system of 1,000 GiB with so many left, after 50 that the system keeps for itself.
+    fn left(gibibytes: u64) -> Disk {
+        Disk::new(1 << 30, (1_050, gibibytes + 50, gibibytes))
     }
 
     const ALLOWED: Allowed = Allowed {
@@ -135,7 +146,10 @@ mod tests {
             worst(|one| one.kind = FileSystem::Memory),
             Some(Severity::Warning)
         );
-        assert_eq!(worst(|one| one.free = 100 << 30), Some(Severity::Warning));
+        assert_eq!(
+            worst(|one| one.disk = Some(left(100))),
+            Some(Severity::Warning)
+        );
         assert_eq!(
             worst(|one| one.speed = Ok(10_000_000)),
             Some(Severity::Warning)
@@ -144,7 +158,14 @@ mod tests {
 
     #[test]
     fn little_room_is_worth_a_word_and_no_file_an_error() {
-        assert_eq!(worst(|one| one.free = 200 << 30), Some(Severity::Info));
+        assert_eq!(
+            worst(|one| one.disk = Some(left(200))),
+            Some(Severity::Info)
+        );
+        assert_eq!(
+            worst(|one| one.disk = Some(left(150))),
+            Some(Severity::Info)
+        );
         let refused = Err("permission denied".to_owned());
         assert_eq!(worst(|one| one.speed = refused), Some(Severity::Error));
     }

@@ -19,13 +19,13 @@ use super::{nearest, parted};
 
 /// Whether the public names lead to this machine, or to something that shows our certificate.
 pub(super) async fn public_name(settings: &Settings) -> Outcome {
-    let mut findings = Vec::new();
-    let mut seen = Vec::new();
+    let mut found = Vec::new();
+    let mut seen: Vec<String> = Vec::new();
     for name in &settings.public.names {
         let (host, port) = parted(name);
         let port = port.unwrap_or(443);
         match fixed::resolve(host, port).await {
-            Err(error) => findings.push(
+            Err(error) => found.push(
                 Finding::new(
                     Check::PublicName,
                     Severity::Warning,
@@ -37,12 +37,15 @@ pub(super) async fn public_name(settings: &Settings) -> Outcome {
             Ok(addresses) => {
                 seen.push(host.to_owned());
                 for address in addresses {
-                    findings.extend(elsewhere(settings, host, address).await);
+                    found.extend(elsewhere(settings, host, address).await);
                 }
             }
         }
     }
-    Outcome::of(findings, format!("{} leads here", seen.join(", ")))
+    // One name with and without a port is one name.
+    seen.dedup();
+    found.dedup();
+    Outcome::of(found, format!("{} leads here", seen.join(", ")))
 }
 
 async fn elsewhere(settings: &Settings, host: &str, address: SocketAddr) -> Option<Finding> {

@@ -11,9 +11,10 @@ use tokio::time::{Instant, timeout};
 use crate::affinity::settings::Place;
 use crate::affinity::token::parse_keys;
 use crate::config::Settings;
+use crate::spool::file::disk_of;
 
 use super::super::catalog::Check;
-use super::super::finding::{Finding, Outcome, Severity};
+use super::super::finding::{Finding, Outcome, Severity, counted};
 use super::super::judge::spool::{Allowed, FileSystem, Ground, SLOW, spool as judged};
 
 /// Whether secrets in files are for their owner and group alone.
@@ -33,7 +34,7 @@ pub(super) fn key_files(settings: &Settings) -> Outcome {
     }
     let mut findings = Vec::from_iter(sealing(settings));
     if open.is_empty() {
-        let seen = format!("{seen} files, for their owner and group alone");
+        let seen = format!("{}, for their owner and group alone", counted(seen, "file"));
         return Outcome::of(findings, seen);
     }
     findings.push(unguarded(&open));
@@ -127,11 +128,6 @@ fn look(folder: &Path) -> Ground {
     // pilotage makes the folder when it starts; nothing is made here.
     let present = folder.ancestors().find(|path| path.is_dir());
     let present = present.unwrap_or(Path::new("/"));
-    let facts = rustix::fs::statvfs(present);
-    let (size, free) = facts.map_or((0, 0), |facts| {
-        let bytes = |blocks: u64| blocks.saturating_mul(facts.f_frsize);
-        (bytes(facts.f_blocks), bytes(facts.f_bavail))
-    });
     let kind = rustix::fs::statfs(present).map_or(0, |facts| i128::from(facts.f_type));
     Ground {
         folder: folder.display().to_string(),
@@ -140,8 +136,7 @@ fn look(folder: &Path) -> Ground {
         } else {
             FileSystem::Disk
         },
-        size,
-        free,
+        disk: disk_of(present),
         speed: best(present).map_err(|error| format!("{}: {error}", present.display())),
     }
 }

@@ -7,19 +7,20 @@ mod limits;
 mod memory;
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use crate::config::Settings;
 
 use super::catalog::Check;
 use super::finding::Outcome;
 
-/// Makes one check of our own side; none when it is not one of ours.
-pub(super) async fn examine(check: Check, settings: &Settings) -> Option<Outcome> {
+/// Makes one check of our own side; none when it is not one of ours. `file` is where the settings are from.
+pub(super) async fn examine(check: Check, settings: &Settings, file: &Path) -> Option<Outcome> {
     let outcome = match check {
         Check::Certificate => certificates::certificates(settings),
         Check::KeyFiles => files::key_files(settings),
         Check::Spool => files::spool(settings).await,
-        Check::Descriptors => limits::descriptors(settings),
+        Check::Descriptors => limits::descriptors(settings, file),
         Check::PublicName => entrance::public_name(settings).await,
         Check::Ports => entrance::ports(settings).await,
         _ => return None,
