@@ -51,7 +51,7 @@ async fn people_read_a_table_and_programs_the_same_as_json() {
         "\nerror body-limit: layers above",
         "  why ",
         "  remedy ",
-        "3 checks: 1 errors",
+        "3 checks: 1 error,",
     ] {
         assert!(text.stdout.contains(said), "{said}\n{}", text.stdout);
     }
