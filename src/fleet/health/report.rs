@@ -55,6 +55,8 @@ pub enum Unreachable {
     Closed,
     /// An answer with a status that no healthy node gives here.
     BadAnswer(u16),
+    /// It answers, and has no page where each Harbor has its health document.
+    NoHarbor,
     /// An answer that is not the expected document.
     Unreadable,
 }
@@ -65,9 +67,12 @@ impl fmt::Display for Unreachable {
             Self::Unresolved => f.write_str("name has no address"),
             Self::Refused => f.write_str("connection refused"),
             Self::TimedOut => f.write_str("timed out"),
-            Self::Tls => f.write_str("tls failed"),
+            Self::Tls => f.write_str("tls failed: no https port, or no certificate that is trusted"),
             Self::Closed => f.write_str("connection closed early"),
             Self::BadAnswer(status) => write!(f, "unexpected status {status}"),
+            Self::NoHarbor => f.write_str(
+                "no harbor answers (404); for plain registries set probe = \"registry\" in [health]",
+            ),
             Self::Unreadable => f.write_str("answer not understood"),
         }
     }

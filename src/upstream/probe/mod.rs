@@ -100,6 +100,12 @@ impl Visit {
             // Harbor 1.8 to 1.10 has its document elsewhere.
             health = self.ask(OLD_HEALTH).await?;
         }
+        if health.head.status == StatusCode::NOT_FOUND {
+            return Ok(Finding {
+                report: Report::Unreachable(Unreachable::NoHarbor),
+                redirect: Redirect::None,
+            });
+        }
         if health.head.status != StatusCode::OK {
             return Ok(simple(false, &health));
         }

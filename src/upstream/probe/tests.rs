@@ -176,6 +176,16 @@ async fn an_older_harbor_has_its_document_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_node_that_is_no_harbor_is_told_what_to_ask_for() {
+    let missing = answer("404 Not Found", "page not found");
+    let node = Script::new(&[&missing, &missing]).await;
+    let found = node.probed(ProbeKind::Harbor).await;
+    let reason = Unreachable::NoHarbor;
+    assert_eq!(found.report, Report::Unreachable(reason));
+    assert!(reason.to_string().contains("probe = \"registry\""));
+}
+
+#[tokio::test]
 async fn a_ping_that_fails_is_told_beside_the_parts() {
     let health = answer("200 OK", DOCUMENT);
     for (ping, reason) in [
