@@ -119,7 +119,7 @@ redis-eviction\t'Redis does not forget entries before their time'
 redis-latency\t'Redis answers well within [redis] timeout'"
 complete -c pilotage -n "__fish_pilotage_using_subcommand doctor" -l user -d 'An account for the checks that push: a robot with push and pull on one project is enough' -r
 complete -c pilotage -n "__fish_pilotage_using_subcommand doctor" -l password-file -d 'The file that holds its password' -r -F
-complete -c pilotage -n "__fish_pilotage_using_subcommand doctor" -l project -d 'The project that the small pushes go to' -r
+complete -c pilotage -n "__fish_pilotage_using_subcommand doctor" -l project -d 'The project that the small pushes go to; without it nothing is pushed' -r
 complete -c pilotage -n "__fish_pilotage_using_subcommand doctor" -l pause -d 'Lets a small push rest for so many seconds on each node, to find time limits on the way' -r
 complete -c pilotage -n "__fish_pilotage_using_subcommand doctor" -l json -d 'Prints JSON instead of text'
 complete -c pilotage -n "__fish_pilotage_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
