@@ -4,6 +4,9 @@
 
 mod harness;
 
+use std::fs::Permissions;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -78,9 +81,29 @@ fn main() -> ExitCode {
             port,
             admin_port,
             check,
-        } => run(up(bed, &pilotage, (port, admin_port), check)),
+        } => {
+            let operators = (!check).then_some(admin_port);
+            if let Err(taken) = are_free(port, operators) {
+                println!("{taken}");
+                return ExitCode::FAILURE;
+            }
+            run(up(bed, &pilotage, (port, admin_port), check));
+        }
     }
     ExitCode::SUCCESS
+}
+
+/// Whether nobody has the ports, before anything is started that would have to be ended.
+fn are_free(clients: u16, operators: Option<u16>) -> Result<(), String> {
+    let listen = |port: u16, option: &str| {
+        let told = |error| {
+            format!("127.0.0.1:{port} cannot be had ({error}): choose another with {option} PORT")
+        };
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(told)
+    };
+    // Held until the other is tried: both may be the same number.
+    let _held = listen(clients, "--port")?;
+    operators.map_or(Ok(()), |port| listen(port, "--admin-port").map(drop))
 }
 
 /// A surprise panics: the guards end what was started, and the exit code is not 0.
@@ -120,7 +143,12 @@ async fn up(bed: Bed, pilotage: &Path, (port, admin_port): (u16, u16), check: bo
     for node in &cluster.nodes {
         config.node(&node.name, &node.url());
     }
+    // What the system allows a process here is enough for so many.
+    config.set("limits", "connections", 5000);
     let balancer = Balancer::start(&pilotage, &folder, config).await;
+    // The doctor would warn of a key that others may read.
+    std::fs::set_permissions(folder.join("public.key"), Permissions::from_mode(0o600))
+        .expect("the key is there");
     cluster.set_public_url(&balancer.url()).await;
     balancer.all_up(count).await;
     println!("pilotage serves {} before {count} nodes", balancer.url());
@@ -134,7 +162,13 @@ async fn up(bed: Bed, pilotage: &Path, (port, admin_port): (u16, u16), check: bo
     }
     show_nodes(&cluster);
     show_usage(&docker, &destination, &name);
-    show_control(&pilotage, &folder, admin_port);
+    let command = format!(
+        "{} {{}} --config {}/pilotage.toml",
+        pilotage.display(),
+        folder.display()
+    );
+    show_loss(&destination, cluster.scratch.path(), &command);
+    show_control(&command, &folder, admin_port);
     tokio::select! {
         () = interrupted() => println!("\nending"),
         () = ended(&balancer) => panic!("pilotage ended: {}", balancer.process.stderr()),
@@ -209,13 +243,37 @@ fn show_usage(docker: &Docker, destination: &Destination, image: &str) {
     println!("docker login keeps the password in ~/.docker until: docker logout {authority}");
 }
 
-fn show_control(pilotage: &Path, folder: &Path, admin_port: u16) {
-    let (program, folder) = (pilotage.display(), folder.display());
+/// The small image is there before anybody could kill a node under it.
+fn show_loss(destination: &Destination, folder: &Path, command: &str) {
+    let (authority, folder) = (&destination.authority, folder.display());
+    println!("\nTo lose a node under a push, push something large, here 400 MB:");
+    println!("  head -c 400M /dev/urandom > {folder}/large");
+    println!("  tar -C {folder} -c large | docker import - {authority}/lab/large:v1");
+    println!("  docker push {authority}/lab/large:v1");
+    println!("While it runs, in a third terminal:");
+    let transfers = command.replace("{}", "transfers");
+    println!("  {transfers}  # names its node: kill that one");
+    let explain = command.replace("{}", "explain");
+    println!("  {explain}  # lists what was rescued");
+    println!("A node that was killed stays lost until all of this is started again.");
+    println!(
+        "Probes come every 200 ms here, and every 5 s by default: a real edge calls a lost node \
+         down later (some 15 s), but its requests leave that node at once as well."
+    );
+}
+
+/// `command` has a gap for its verb.
+fn show_control(command: &str, folder: &Path, admin_port: u16) {
     println!("\nAs an operator (conf/manual/control.md):");
-    println!("  {program} nodes --config {folder}/pilotage.toml");
-    println!("  {program} doctor --config {folder}/pilotage.toml");
-    println!("  the page: http://127.0.0.1:{admin_port}/, the log: {folder}/pilotage.err");
-    println!("\nA node that was killed stays lost. Ctrl-C ends it all.");
+    println!("  {}", command.replace("{}", "nodes"));
+    let doctor = command.replace("{}", "doctor");
+    println!("  {doctor}  # the one warning: the name is not in DNS");
+    let log = folder.join("pilotage.err");
+    println!(
+        "  the page: http://127.0.0.1:{admin_port}/, the log: {}",
+        log.display()
+    );
+    println!("\nCtrl-C ends it all.");
 }
 
 async fn ended(balancer: &Balancer) {
