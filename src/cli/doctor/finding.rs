@@ -139,14 +139,6 @@ impl From<Finding> for Outcome {
     }
 }
 
-/// How many of what.
-pub(super) fn counted(number: usize, one: &str) -> String {
-    match number {
-        1 => format!("1 {one}"),
-        _ => format!("{number} {one}s"),
-    }
-}
-
 /// Everything a visit brought home.
 #[derive(Debug, Default)]
 pub(super) struct Report {

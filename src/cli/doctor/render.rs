@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::finding::{Finding, Outcome, Report, Severity, counted};
+use super::super::counted;
+use super::finding::{Finding, Outcome, Report, Severity};
 
 /// Whether words may have colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,8 +13,9 @@ use crate::affinity::token::parse_keys;
 use crate::config::Settings;
 use crate::spool::file::disk_of;
 
+use super::super::super::counted;
 use super::super::catalog::Check;
-use super::super::finding::{Finding, Outcome, Severity, counted};
+use super::super::finding::{Finding, Outcome, Severity};
 use super::super::judge::spool::{Allowed, FileSystem, Ground, SLOW, spool as judged};
 
 /// Whether secrets in files are for their owner and group alone.
