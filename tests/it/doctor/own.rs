@@ -80,6 +80,25 @@ async fn a_key_that_others_may_read_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tokens_that_cannot_be_used_are_found_and_not_shown() {
+    let mut clinic = lone().await;
+    let file = clinic.folder.join("tokens");
+    std::fs::write(&file, "ann:hunter2hunter2hunter2\nno owner at all\n").unwrap();
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).unwrap();
+    let path = file.to_str().unwrap();
+    clinic.config.set("admin", "token_file", path);
+    let diagnosis = clinic.examine(&[]).await;
+    let finding = diagnosis.only("key-files", "error");
+    names(
+        finding,
+        &[path, "[admin] token_file", "line 2", "NAME:TOKEN"],
+    );
+    assert!(!finding.to_string().contains("hunter2"), "{finding}");
+    std::fs::write(&file, "ann:hunter2hunter2hunter2\n").unwrap();
+    clinic.examine(&[]).await.is_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_spool_in_memory_or_that_cannot_be_written_is_found() {
     let mut clinic = lone().await;
     clinic

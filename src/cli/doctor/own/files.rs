@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout};
 use crate::affinity::settings::Place;
 use crate::affinity::token::parse_keys;
 use crate::config::Settings;
+use crate::control::tokens::{TokenFileError, guarding};
 use crate::spool::file::disk_of;
 
 use super::super::super::counted;
@@ -34,6 +35,7 @@ pub(super) fn key_files(settings: &Settings) -> Outcome {
         }
     }
     let mut findings = Vec::from_iter(sealing(settings));
+    findings.extend(tokens(settings));
     if open.is_empty() {
         let seen = format!("{}, for their owner and group alone", counted(seen, "file"));
         return Outcome::of(findings, seen);
@@ -83,9 +85,30 @@ fn sealing(settings: &Settings) -> Option<Finding> {
     Some(finding)
 }
 
+/// The tokens of those who may ask and tell the running pilotage, if they cannot be used.
+fn tokens(settings: &Settings) -> Option<Finding> {
+    let path = settings.admin.token_file.as_ref()?;
+    let why = match guarding(&settings.admin).err()? {
+        TokenFileError::Unreadable { reason, .. } => reason,
+        TokenFileError::Bad { reason, .. } => reason.to_string(),
+    };
+    let what =
+        "the tokens of the admin listener cannot be used: no start and no reload takes this file";
+    let finding = Finding::new(Check::KeyFiles, Severity::Error, what)
+        .told(path.display().to_string(), "[admin] token_file", why)
+        .remedy(
+            "write one NAME:TOKEN on a line into that file, readable for the user that pilotage runs as; openssl rand \
+             -hex 32 makes a token",
+        );
+    Some(finding)
+}
+
 fn secrets(settings: &Settings) -> Vec<PathBuf> {
     let keys = settings.certificates.files.iter();
     let mut all: Vec<_> = keys.map(|pair| pair.key_file.clone()).collect();
+    let admin = settings.admin.tls.as_ref();
+    all.extend(admin.map(|tls| tls.certificate.key_file.clone()));
+    all.extend(settings.admin.token_file.clone());
     let sealing = settings.affinity.key_file.clone();
     all.push(sealing.unwrap_or_else(|| settings.state_folder.join("affinity.key")));
     if let Some(shared) = &settings.shared {
