@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use rustix::process::Signal;
-
 use super::farm::{Farm, places};
 use super::scene::{Door, expect_pause};
 use crate::harness::balancer::config::Config;
@@ -150,7 +148,7 @@ async fn a_redis_that_hangs_delays_few_logins_and_refuses_none() {
     .await;
     let robot = farm.at(0, "192.0.2.1");
     robot.tries(Door::Token, "builder", GOOD).await.expect(200);
-    redis.process.signal(Signal::STOP);
+    redis.process.pause();
     let mut times = Vec::new();
     for _ in 0..40 {
         let begin = tokio::time::Instant::now();
@@ -160,7 +158,7 @@ async fn a_redis_that_hangs_delays_few_logins_and_refuses_none() {
     let slow = times.iter().filter(|time| **time >= deadline).count();
     println!("logins with a hanging redis: {times:?}");
     assert!(slow <= 10, "{slow} were delayed: {times:?}");
-    redis.process.signal(Signal::CONT);
+    redis.process.resume();
     farm.redis_is("up").await;
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, LazyLock, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
@@ -205,6 +205,12 @@ impl Process {
     /// Stops the group in its tracks: connections stay open, nothing moves.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
+        // The others of a process go on until the thread that took the signal has had its turn.
+        let deadline = Instant::now() + wait::SOON;
+        while self.child.as_ref().is_some_and(|child| moves(child.id())) {
+            assert!(Instant::now() < deadline, "{} goes on", self.spec.name);
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Lets a paused group go on.
@@ -362,4 +368,27 @@ fn rewind_and_read(file: &mut File) -> String {
     file.rewind().unwrap();
     file.read_to_end(&mut bytes).unwrap();
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Whether a thread of this process group has not been stopped yet.
+fn moves(group: u32) -> bool {
+    let folders = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten();
+    let processes = folders(Path::new("/proc")).filter(|entry| {
+        let told = told(&entry.path());
+        told.is_some_and(|(_, its)| its == group)
+    });
+    let threads = processes.flat_map(|entry| folders(&entry.path().join("task")));
+    threads
+        .filter_map(|entry| told(&entry.path()))
+        .any(|(state, _)| !"TZX".contains(state))
+}
+
+/// The state and the process group of a process or thread, by the folder that the system has for it.
+fn told(folder: &Path) -> Option<(char, u32)> {
+    let line = std::fs::read_to_string(folder.join("stat")).ok()?;
+    // A name may hold anything; what follows its last parenthesis is plain.
+    let mut words = line.rsplit_once(')')?.1.split_whitespace();
+    let state = words.next()?.chars().next()?;
+    let group = words.nth(1)?.parse().ok()?;
+    Some((state, group))
 }
