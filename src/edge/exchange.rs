@@ -157,15 +157,15 @@ impl Current {
 
     /// The body bytes that are to come are known to be `bytes`.
     pub(super) fn expect(&mut self, bytes: u64) {
-        if let Some(in_flight) = self.stay.as_mut().and_then(Stay::in_flight) {
-            in_flight.expect(bytes);
+        if let Some(stay) = &mut self.stay {
+            stay.in_flight.expect(bytes);
         }
     }
 
     /// `bytes` of the body have passed.
     pub(super) fn passed(&mut self, bytes: u64) {
-        if let Some(in_flight) = self.stay.as_mut().and_then(Stay::in_flight) {
-            in_flight.passed(bytes);
+        if let Some(stay) = &mut self.stay {
+            stay.in_flight.passed(bytes);
         }
     }
 }

@@ -30,30 +30,27 @@ impl Drop for Seat<'_> {
 /// A request under way on a node. However it ends there, those who wait for room look again.
 #[derive(Debug)]
 pub(super) struct Stay {
-    /// `None` only while it is dropped.
-    in_flight: Option<InFlight>,
-    gate: Arc<Gate>,
+    // Dropped in this order: first the room, then the word that there is some.
+    pub(super) in_flight: InFlight,
+    _leaving: Leaving,
 }
+
+/// Wakes those who wait when it is dropped.
+#[derive(Debug)]
+struct Leaving(Arc<Gate>);
 
 impl Stay {
     pub(super) fn new(in_flight: InFlight, gate: &Arc<Gate>) -> Self {
         Self {
-            in_flight: Some(in_flight),
-            gate: Arc::clone(gate),
+            in_flight,
+            _leaving: Leaving(Arc::clone(gate)),
         }
-    }
-
-    /// What the node is still to carry of it.
-    pub(super) fn in_flight(&mut self) -> Option<&mut InFlight> {
-        self.in_flight.as_mut()
     }
 }
 
-impl Drop for Stay {
+impl Drop for Leaving {
     fn drop(&mut self) {
-        // First the room, then the word that there is some.
-        drop(self.in_flight.take());
-        self.gate.wake();
+        self.0.wake();
     }
 }
 
@@ -87,7 +84,10 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt as _;
+    use std::pin::pin;
+    use std::sync::atomic::AtomicBool;
+    use std::task::{Context, Wake, Waker};
+
     use tokio::time::Instant;
 
     use super::*;
@@ -104,15 +104,27 @@ mod tests {
         Node::new(listing, Settings::default(), Instant::now().into_std())
     }
 
+    /// Looks for room in the moment in which it is woken.
+    struct Look(Node, AtomicBool);
+
+    impl Wake for Look {
+        fn wake(self: Arc<Self>) {
+            self.1.store(self.0.admit(1).is_some(), Ordering::SeqCst);
+        }
+    }
+
     #[test]
     fn whoever_waits_is_told_of_room_when_there_is_some() {
-        let (gate, node) = (Arc::new(Gate::default()), node());
-        let stay = Stay::new(node.admit(1).unwrap(), &gate);
+        let gate = Arc::new(Gate::default());
+        let look = Arc::new(Look(node(), AtomicBool::new(false)));
+        let stay = Stay::new(look.0.admit(1).unwrap(), &gate);
         let _seat = gate.enter(1).unwrap();
-        let changed = gate.changed();
+        let mut changed = pin!(gate.changed());
+        let waker = Waker::from(Arc::clone(&look));
+        let waits = changed.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(waits.is_pending());
         drop(stay);
-        changed.now_or_never().expect("woken");
-        assert!(node.admit(1).is_some());
+        assert!(look.1.load(Ordering::SeqCst), "woken, and there is room");
     }
 
     #[tokio::test]

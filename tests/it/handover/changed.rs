@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use crate::harness::balancer::Balancer;
@@ -53,17 +53,10 @@ async fn what_operators_ordered_goes_over_to_the_new_process() {
     let before = front.balancer.admin("/v1/nodes").await.expect(200).json();
     let mut old = front.balancer.upgrade().await;
     let after = front.balancer.admin("/v1/nodes").await.expect(200).json();
-    for (node, (duty, weight)) in [("draining", 100), ("active", 7), ("active", 100)]
-        .into_iter()
-        .enumerate()
-    {
-        let (before, after) = (&before["nodes"][node], &after["nodes"][node]);
-        assert_eq!(
-            (&after["duty"], &after["weight"]),
-            (&json!(duty), &json!(weight))
-        );
-        assert_eq!(after["orders"], before["orders"], "who, and when");
-    }
+    assert_orders(
+        (&before, &after),
+        &[("draining", 100), ("active", 7), ("active", 100)],
+    );
     let start = Request::new("POST", "/v2/lab/app/blobs/uploads/");
     let refused = front.h1().send(start).await.expect(503);
     assert!(
@@ -113,10 +106,19 @@ async fn what_operators_order_while_the_new_process_comes_up_counts_there_as_wel
         (nodes["nodes"][0]["duty"] == "off").then_some(nodes)
     })
     .await;
-    for (node, (duty, weight)) in [("off", 100), ("active", 100), ("active", 7)]
-        .into_iter()
-        .enumerate()
-    {
+    assert_orders(
+        (&before, &after),
+        &[("off", 100), ("active", 100), ("active", 7)],
+    );
+    let notice = front.balancer.admin("/v1/maintenance").await.json();
+    assert_eq!(notice["message"], "back at 18:00");
+    assert!(old.ended(GONE).await.success());
+}
+
+/// Panics unless the nodes have these duties and weights, ordered by whom and when they were before.
+#[track_caller]
+fn assert_orders((before, after): (&Value, &Value), expected: &[(&str, u64)]) {
+    for (node, (duty, weight)) in expected.iter().enumerate() {
         let (before, after) = (&before["nodes"][node], &after["nodes"][node]);
         assert_eq!(
             (&after["duty"], &after["weight"]),
@@ -124,7 +126,4 @@ async fn what_operators_order_while_the_new_process_comes_up_counts_there_as_wel
         );
         assert_eq!(after["orders"], before["orders"], "who, and when");
     }
-    let notice = front.balancer.admin("/v1/maintenance").await.json();
-    assert_eq!(notice["message"], "back at 18:00");
-    assert!(old.ended(GONE).await.success());
 }

@@ -8,6 +8,7 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::config::Settings;
 
+use super::super::super::CONFIG_FILE;
 use super::super::catalog::Check;
 use super::super::finding::{Finding, Outcome, Severity};
 
@@ -83,11 +84,9 @@ fn configuration(line: &[u8]) -> Option<&Path> {
             return Some(Path::new(OsStr::from_bytes(named)));
         }
     }
-    Some(Path::new(USUAL))
+    Some(Path::new(CONFIG_FILE))
 }
 
-/// What is read when nothing is named.
-const USUAL: &str = "/etc/pilotage/pilotage.toml";
 /// Listeners, logs, the admin pages, idle connections to nodes.
 const RESERVE: u64 = 1024;
 
@@ -102,7 +101,7 @@ mod tests {
 
     #[test]
     fn the_configuration_of_a_process_is_read_off_its_command_line() {
-        let usual = Some(USUAL.to_owned());
+        let usual = Some(CONFIG_FILE.to_owned());
         let some = Some("a b.toml".to_owned());
         assert_eq!(named(&["pilotage", "run"]), usual);
         assert_eq!(named(&["pilotage", "run", "--upgrade"]), usual);
